@@ -1,0 +1,1 @@
+"""ProSaaS: the AI front desk a small business runs itself."""

@@ -1,0 +1,106 @@
+"""Every setting of a role's process; the only place that reads its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.errors import StartRefusedError
+from server.roles import Role, parse_role
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{name} is not a time zone: use a name such as Asia/Jerusalem") from None
+    return name
+
+
+class Settings(BaseSettings):
+    """What an operator can set; `docs/settings.md` explains each, and a test keeps the two alike."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    service_role: Role = Field(description="Which of the five roles this process plays.")
+    database_url: SecretStr = Field(
+        description="PostgreSQL 15 or newer, as postgresql://user:password@host/name."
+    )
+    redis_url: SecretStr = Field(description="Redis or Valkey 6.2 or newer, with the noeviction policy.")
+    secret_key: SecretStr = Field(
+        min_length=32, description="At least 32 characters; encrypts channel secrets and signs."
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address that api and calls listen on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port that api and calls listen on.")
+    health_port: int = Field(
+        default=8010, ge=1, le=65535, description="Port of the worker's and the scheduler's health page."
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="Address under which people and providers reach the api."
+    )
+    simulator_url: str = Field(
+        default="", description="Address of the simulated outside world; the demo page exists only with it."
+    )
+
+    log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."
+    )
+
+    scheduler_timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", description="Time zone of the daily entries of the timetable."
+    )
+    scheduler_cycle_s: float = Field(
+        default=1.0, ge=0.1, le=60, description="Seconds between two looks at what is due."
+    )
+    scheduler_lock_ttl_s: int = Field(
+        default=30, ge=3, le=90, description="Seconds after which an abandoned scheduler lock frees itself."
+    )
+
+    worker_queues: str = Field(
+        default="default,low,maintenance", description="Queues this worker listens to, most urgent first."
+    )
+    worker_concurrency: int = Field(
+        default=100, ge=1, le=2000, description="Waiting jobs that one worker process runs at once."
+    )
+    job_lease_s: float = Field(
+        default=15.0, ge=1, le=600, description="Seconds after which a dead worker's job may be taken over."
+    )
+    drain_grace_s: float = Field(
+        default=20.0, ge=0, le=600, description="Seconds a worker gives its jobs to end after SIGTERM."
+    )
+
+    openai_base_url: str = Field(
+        default="", description="Any OpenAI-compatible server; without it the knowledge responder answers."
+    )
+    openai_api_key: SecretStr = Field(default=SecretStr(""), description="Key for that server.")
+    openai_model: str = Field(default="gpt-4o-mini", description="Model asked of that server.")
+    openai_timeout_s: float = Field(
+        default=20.0, ge=1, le=300, description="Seconds the model may take before the responder answers."
+    )
+
+    enable_schedulers: str = Field(default="", description="Deprecated; has no effect.")
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings; raise StartRefusedError with one sentence a wrong or missing value."""
+    source = os.environ if environ is None else environ
+    parse_role(overrides.get("service_role", source.get("SERVICE_ROLE")))
+    given = {name: source[name.upper()] for name in Settings.model_fields if source.get(name.upper())}
+    try:
+        return Settings(**(given | overrides))
+    except ValidationError as wrong:
+        raise StartRefusedError("\n".join(_sentence(error) for error in wrong.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
+    if error["type"] == "missing":
+        return f"{name} is not set: {Settings.model_fields[name.lower()].description}"
+    return f"{name} is not valid: {error['msg']}."

@@ -1,0 +1,191 @@
+"""The unit of work: the only place that commits.
+
+A transaction is opened for named businesses, and what should happen once it commits (jobs to
+dispatch, pages to refresh) is kept in its outbox and announced afterwards. An announcement
+that fails loses nothing: the rows are there and the sweeper finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+
+from server.db import tenancy
+from server.errors import StoreUnavailableError
+
+Announce: TypeAlias = Callable[[Sequence[object]], Awaitable[None]]
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DiskFullError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Session(AsyncSession):
+    """An ORM session of one transaction, with what to announce once it commits."""
+
+    outbox: list[object]
+
+
+class Database:
+    """Connections to PostgreSQL as one database role; opened lazily, closed by `aclose`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        role: str | None,
+        pool_size: int = 10,
+        statement_timeout_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+    ) -> None:
+        """Without a role the connection keeps the rights of the address's own user."""
+        self._settings = {
+            "application_name": role or "prosaas",
+            "statement_timeout": f"{int(statement_timeout_s * 1000)}",
+            "lock_timeout": f"{int(statement_timeout_s * 500)}",
+            "idle_in_transaction_session_timeout": "60000",
+            "timezone": "UTC",
+        } | ({"role": role} if role else {})
+        self._url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._command_timeout_s = statement_timeout_s + 5
+        self._pool_size = pool_size
+        self._pool: asyncpg.Pool | None = None
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=connect_timeout_s,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        self.announce: Announce = _announce_nothing
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        *business_ids: int,
+        credentials: Sequence[str] = (),
+        user_id: UUID | None = None,
+    ) -> AsyncIterator[Session]:
+        """Open a transaction that sees these businesses, commit it, then announce its outbox.
+
+        `credentials` are digests of secrets whose own rows may be found before a business is
+        known. Raises StoreUnavailableError when PostgreSQL is away or does not answer in time.
+        """
+        session = Session(self._engine, expire_on_commit=False)
+        session.outbox = []
+        try:
+            async with session:
+                await _scope(session, business_ids, credentials, user_id)
+                yield session
+                await session.commit()
+        except (DBAPIError, InterfaceError) as error:
+            _raise_if_unavailable(error.orig)
+            raise
+        except UNAVAILABLE as error:
+            raise StoreUnavailableError("PostgreSQL did not answer: the write was not made") from error
+        await self.announce(session.outbox)
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a bare connection of the driver, outside any transaction, for single statements."""
+        try:
+            async with (await self._driver_pool()).acquire(timeout=self._connect_timeout_s) as connection:
+                yield connection
+        except UNAVAILABLE as error:
+            raise StoreUnavailableError("PostgreSQL did not answer: nothing was written") from error
+
+    @asynccontextmanager
+    async def driver_transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a bare connection inside a transaction, committed at the end; for the webhook's path."""
+        async with self.driver() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailableError unless PostgreSQL answers."""
+        async with self.driver() as connection:
+            await connection.execute("SELECT 1")
+
+    async def _driver_pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=self._pool_size,
+                server_settings=self._settings,
+                timeout=self._connect_timeout_s,
+                command_timeout=self._command_timeout_s,
+            )
+        if not self._pool._initialized:  # noqa: SLF001 -- the pool has no public word for it
+            await self._pool
+        return self._pool
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self._url,
+            server_settings=self._settings,
+            timeout=self._connect_timeout_s,
+            command_timeout=self._command_timeout_s,
+        )
+
+    def raw_connection(self) -> AsyncConnection:
+        """Return an unscoped connection, for migrations and their drift check."""
+        return self._engine.connect()
+
+
+async def _scope(
+    session: Session, business_ids: Sequence[int], credentials: Sequence[str], user_id: UUID | None
+) -> None:
+    await session.execute(
+        text(
+            "SELECT set_config('prosaas.businesses', :businesses, true),"
+            " set_config('prosaas.credentials', :credentials, true),"
+            " set_config('prosaas.user', :user, true)"
+        ),
+        {
+            "businesses": tenancy.business_list(business_ids),
+            "credentials": tenancy.credential_list(credentials),
+            "user": tenancy.user_setting(user_id),
+        },
+    )
+
+
+def _raise_if_unavailable(original: BaseException | None) -> None:
+    cause: BaseException | None = original
+    while cause is not None:
+        if isinstance(cause, UNAVAILABLE):
+            raise StoreUnavailableError("PostgreSQL did not answer: the write was not made") from original
+        cause = cause.__cause__
+
+
+async def _announce_nothing(_outbox: Sequence[object]) -> None:
+    """Stand in until `wiring` says where announcements go."""

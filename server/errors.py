@@ -1,0 +1,60 @@
+"""What can go wrong, by name.
+
+An error's text says what, which and what to do. Whoever catches one of these
+can answer it; anything else is a bug and reaches the job runtime, the web
+error handler or the scheduler's cycle, which record it.
+"""
+
+from __future__ import annotations
+
+
+class ProsaasError(Exception):
+    """The root of every error this product raises on purpose."""
+
+
+class StartRefusedError(ProsaasError):
+    """A process must not start: its text is the sentence the operator reads."""
+
+
+class BadInputError(ProsaasError):
+    """Someone outside sent what cannot be accepted; `code` is stable, the text is for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class StoreUnavailableError(ProsaasError):
+    """PostgreSQL did not take the write: nothing was stored, nothing may be acknowledged."""
+
+
+class LeaseLostError(ProsaasError):
+    """Another claim took this job: the run may write nothing and send nothing."""
+
+
+class ProviderError(ProsaasError):
+    """A provider did not do what was asked; `account` says whose account, never a secret."""
+
+    def __init__(self, text: str, *, account: str = "") -> None:
+        super().__init__(text)
+        self.account = account
+
+
+class ProviderRefusedError(ProviderError):
+    """The provider answered no for good: sending the same again cannot help."""
+
+
+class ProviderDownError(ProviderError):
+    """The provider proved that it did not take the request: it may be asked again later."""
+
+
+class ProviderBusyError(ProviderDownError):
+    """The provider asks to slow down; `retry_after_s` is what it said, or our guess."""
+
+    def __init__(self, text: str, *, retry_after_s: float, account: str = "") -> None:
+        super().__init__(text, account=account)
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnknownError(ProviderError):
+    """Nobody can say whether the provider took it: it must not be sent again blindly."""
