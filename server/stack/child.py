@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -59,8 +60,8 @@ class Child:
     @classmethod
     def spawn(cls, program: Program, *, output: int) -> Child:
         """Start a program with both its outputs on the file descriptor `output`."""
-        popen = subprocess.Popen(  # noqa: S603 - the arguments are our own, no shell reads them
-            _command(program),
+        popen = subprocess.Popen(
+            launcher_command(program),
             env=dict(program.env),
             cwd=program.cwd,
             stdin=subprocess.DEVNULL,
@@ -84,7 +85,7 @@ class Child:
         """Wait for the end without a thread: by a pid descriptor, or by looking where there is none."""
         descriptor = self._pid_descriptor()
         if descriptor is None:
-            while (code := self.exit_code) is None:
+            while (code := self.exit_code) is None:  # noqa: ASYNC110 - the kernel tells no other way
                 await asyncio.sleep(_POLL_S)
             return code
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -128,7 +129,20 @@ class Child:
             return await self.wait()
 
 
-def _command(program: Program) -> list[str]:
+async def run_to_end(program: Program) -> tuple[int, str]:
+    """Run a program that ends by itself; returns its exit code and what it said."""
+    with tempfile.TemporaryFile() as said:
+        child = Child.spawn(program, output=said.fileno())
+        try:
+            code = await child.wait()
+        finally:
+            child.kill()
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
+
+
+def launcher_command(program: Program) -> list[str]:
+    """Return the command line that starts a program through the launcher, where there is one."""
     if sys.platform != "linux":
         return list(program.argv)
     return [

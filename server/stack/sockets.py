@@ -1,0 +1,47 @@
+"""Ports of this machine and private folders for unix sockets."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import tempfile
+from pathlib import Path
+
+# sockaddr_un holds 108 bytes; PostgreSQL and Valkey append their own file's name.
+_LONGEST_FOLDER = 80
+_LAST_PORT = 65535
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Say whether a server could listen there now; a port we may not open counts as free."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # As servers do it: a connection that was closed a moment ago does not keep the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as refused:
+            return refused.errno != errno.EADDRINUSE
+    return True
+
+
+def any_free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def first_free(preferred: int, *, taken: set[int], host: str = "127.0.0.1") -> int:
+    """Return the preferred port, or any other when it is in use or in `taken`, and add it to `taken`."""
+    port = preferred
+    while port in taken or port > _LAST_PORT or not is_free(port, host):
+        port = any_free_port(host)
+    taken.add(port)
+    return port
+
+
+def make_socket_folder() -> Path:
+    """Make a private folder whose path is short enough for a unix socket."""
+    usual = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="ps-", dir=usual if len(usual) < _LONGEST_FOLDER else "/tmp"))  # noqa: S108 - mkdtemp makes it private
