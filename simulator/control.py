@@ -1,0 +1,61 @@
+"""The strings that tests and scripts pull: everything under /sim."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulator.behaviours import ProviderName, parse_order
+from simulator.errors import BadInputError
+from simulator.jsontypes import read_object
+from simulator.world import world_of
+
+DEFAULT_LISTED = 1_000
+MOST_LISTED = 100_000
+
+
+async def list_calls(request: Request) -> Response:
+    """List the calls after number `after`, oldest first."""
+    query = request.query_params
+    name = query.get("provider")
+    if name is not None and name not in set(ProviderName):
+        raise BadInputError(f"Unknown provider {name!r}: use one of {', '.join(ProviderName)}.")
+    after = _number(query.get("after", "0"), "after")
+    limit = min(_number(query.get("limit", str(DEFAULT_LISTED)), "limit"), MOST_LISTED)
+    calls = world_of(request).calls.after(after, provider=name, limit=limit)
+    return JSONResponse([call.as_json() for call in calls])
+
+
+async def behave(request: Request) -> Response:
+    """Say how a provider answers its next calls."""
+    order = parse_order(await read_object(request))
+    world_of(request).order(order)
+    return JSONResponse({"ok": True})
+
+
+async def reset(request: Request) -> Response:
+    """Start over."""
+    world_of(request).reset()
+    return JSONResponse({"ok": True})
+
+
+async def media(request: Request) -> Response:
+    """Serve a file that a customer or the business sent."""
+    stored = world_of(request).media.get(request.path_params["name"])
+    if stored is None:
+        return JSONResponse({"error": "There is no such file, or it had to make room."}, 404)
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return Response(stored.data, media_type=stored.mimetype, headers=headers)
+
+
+ROUTES = [
+    Route("/sim/calls", list_calls),
+    Route("/sim/behaviour", behave, methods=["POST"]),
+    Route("/sim/reset", reset, methods=["POST"]),
+    Route("/sim/media/{name}", media),
+]
+
+
+def _number(value: str, name: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise BadInputError(f"{name} must be a whole number, not {value!r}.")
+    return int(value)

@@ -1,0 +1,62 @@
+"""Everything one simulator remembers, in memory and with limits."""
+
+import asyncio
+
+from starlette.requests import Request
+
+from simulator.behaviours import BehaviourOrder, BehaviourQueue, ProviderName
+from simulator.calls import CallLog
+from simulator.media import MediaStore
+from simulator.phone import Phones
+from simulator.settings import Settings
+from simulator.webhooks import WebhookPoster
+
+
+class World:
+    """The state that the providers, the phone and the control endpoints share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.calls = CallLog()
+        self.behaviours = BehaviourQueue()
+        self.phones = Phones()
+        self.media = MediaStore()
+        self.webhooks = WebhookPoster(
+            url=settings.bridge_webhook_url,
+            secret=settings.bridge_secret,
+            retry_scale=settings.retry_scale,
+        )
+        self.echo = settings.echo
+        self.receipts = settings.receipts
+        self.released = asyncio.Event()
+
+    def order(self, order: BehaviourOrder) -> None:
+        """Take in how a provider is to answer, and the bridge's habits."""
+        self.behaviours.add(order)
+        if order.provider is ProviderName.BRIDGE:
+            self.echo = self.echo if order.echo is None else order.echo
+            self.receipts = self.receipts if order.receipts is None else order.receipts
+
+    def reset(self) -> None:
+        """Start over: no calls, behaviours, chats or files, nothing in flight, nobody left waiting."""
+        self.release_waiting()
+        self.webhooks.forget_all()
+        self.calls.clear()
+        self.behaviours.clear()
+        self.phones.clear()
+        self.media.clear()
+        self.echo = self.settings.echo
+        self.receipts = self.settings.receipts
+
+    def release_waiting(self) -> None:
+        """Close connections that hang, and answer at once those that were delayed."""
+        self.released.set()
+        self.released = asyncio.Event()
+
+
+def world_of(request: Request) -> World:
+    """Return the world this request came to."""
+    world = request.app.state.world
+    if not isinstance(world, World):
+        raise TypeError("The app has no world: build it with create_app().")
+    return world
