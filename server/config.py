@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         default=1.0, ge=0.1, le=60, description="Seconds between two looks at what is due."
     )
     scheduler_lock_ttl_s: int = Field(
-        default=30, ge=3, le=90, description="Seconds after which an abandoned scheduler lock frees itself."
+        default=12, ge=3, le=90, description="Seconds after which an abandoned scheduler lock frees itself."
     )
 
     worker_queues: str = Field(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -51,3 +52,10 @@ def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module."""
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+def where(error: BaseException) -> str:
+    """Return the innermost place in our code that an error passed; its text may quote a customer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/server/" in frame.filename] or frames
+    return f"{ours[-1].filename.rpartition('/server/')[2]}:{ours[-1].lineno}" if ours else "unknown"

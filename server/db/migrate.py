@@ -1,7 +1,7 @@
 """Bring the schema up to date, and check that it is what the models say.
 
-    python -m server.db.migrate          apply what is missing
-    python -m server.db.migrate check    fail when models and migrations have drifted apart
+python -m server.db.migrate          apply what is missing
+python -m server.db.migrate check    fail when models and migrations have drifted apart
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from server.errors import StartRefusedError
 
 LOCK_KEY = 0x70726F73
 # The engine's tables are written with plain SQL and have no models; its own tests hold their shape.
-WITHOUT_MODELS = frozenset({"job", "job_attempt", "job_audit", "effect", "schedule", "schedule_slot", "alembic_version"})
+WITHOUT_MODELS = frozenset(
+    {"job", "job_attempt", "job_audit", "effect", "schedule", "schedule_slot", "alembic_version"}
+)
 
 
 async def upgrade(database_url: str) -> None:

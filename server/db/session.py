@@ -144,6 +144,8 @@ class Database:
                 server_settings=self._settings,
                 timeout=self._connect_timeout_s,
                 command_timeout=self._command_timeout_s,
+                # Every setting of ours lasts only as long as its transaction: nothing to reset.
+                reset=_keep,
             )
         if not self._pool._initialized:  # noqa: SLF001 -- the pool has no public word for it
             await self._pool
@@ -160,6 +162,12 @@ class Database:
     def raw_connection(self) -> AsyncConnection:
         """Return an unscoped connection, for migrations and their drift check."""
         return self._engine.connect()
+
+
+async def driver_of(session: Session) -> asyncpg.Connection:
+    """Return the driver's connection that carries the session's open transaction."""
+    connection = await session.connection()
+    return (await connection.get_raw_connection()).driver_connection
 
 
 async def _scope(
@@ -185,6 +193,10 @@ def _raise_if_unavailable(original: BaseException | None) -> None:
         if isinstance(cause, UNAVAILABLE):
             raise StoreUnavailableError("PostgreSQL did not answer: the write was not made") from original
         cause = cause.__cause__
+
+
+async def _keep(_connection: asyncpg.Connection) -> None:
+    """Hand a connection back to the pool as it is."""
 
 
 async def _announce_nothing(_outbox: Sequence[object]) -> None:

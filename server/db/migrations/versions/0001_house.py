@@ -7,6 +7,7 @@ Revises: none
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from alembic import op
 
@@ -20,8 +21,11 @@ HERE = Path(__file__).parent
 
 def upgrade() -> None:
     """Create everything; safe beside running code because nothing runs before it."""
-    for script in ("0001_house.sql", "0001_policies.sql"):
-        op.get_bind().exec_driver_sql((HERE / script).read_text(encoding="utf-8"))
+    driver: Any = op.get_bind().connection.dbapi_connection
+    for name in ("0001_house.sql", "0001_policies.sql"):
+        script = (HERE / name).read_text(encoding="utf-8")
+        # A prepared statement holds one command; the driver's own execute takes a whole script.
+        driver.run_async(lambda connection, script=script: connection.execute(script))
 
 
 def downgrade() -> None:

@@ -28,6 +28,17 @@ CREATE POLICY credential ON api_key FOR SELECT USING (token_digest = ANY ((SELEC
 CREATE POLICY credential ON channel FOR SELECT USING (token_digest = ANY ((SELECT current_credentials())::text[]));
 CREATE POLICY own ON membership FOR SELECT USING (user_id = (SELECT current_user_account()));
 
+-- A person is seen by themselves, by the businesses they belong to, and, while they log in, by
+-- whoever knows their address; only they may change what is kept about them.
+ALTER TABLE user_account ENABLE ROW LEVEL SECURITY;
+ALTER TABLE user_account FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON user_account FOR SELECT USING (
+    id = (SELECT current_user_account())
+    OR encode(sha256(convert_to(email, 'UTF8')), 'hex') = ANY ((SELECT current_credentials())::text[])
+    OR EXISTS (SELECT FROM membership WHERE membership.user_id = user_account.id));
+CREATE POLICY made ON user_account FOR INSERT WITH CHECK (true);
+CREATE POLICY own ON user_account FOR UPDATE USING (id = (SELECT current_user_account()));
+
 -- The engine carries the work of all businesses, and some that belongs to none.
 CREATE POLICY engine ON job TO prosaas_worker, prosaas_scheduler USING (true);
 CREATE POLICY engine ON job_attempt TO prosaas_worker, prosaas_scheduler USING (true);

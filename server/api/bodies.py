@@ -1,0 +1,57 @@
+"""Reading a request's body: bounded, and as JSON that can be stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from server.errors import BadInputError
+
+MOST_BYTES = 3 * 1024 * 1024
+
+
+class TooLargeError(BadInputError):
+    """The body is over three megabytes, the most that WhatsApp's senders use."""
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return the body as a JSON object; raise TooLargeError or BadInputError `not_json`."""
+    body = await _read(request)
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        told = _loads_leniently(body)
+    if not isinstance(told, dict):
+        raise BadInputError("not_json", "The body must be a JSON object.")
+    return told
+
+
+async def _read(request: Request) -> bytes:
+    too_large = TooLargeError("too_large", f"The body is over {MOST_BYTES} bytes.")
+    told_size = request.headers.get("content-length", "0")
+    if told_size.isdigit() and int(told_size) > MOST_BYTES:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _loads_leniently(body: bytes) -> Any:
+    """Accept what JavaScript may send: half of a surrogate pair, where it cut a text in an emoji."""
+    try:
+        text = json.dumps(json.loads(body, parse_constant=_no_constant), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except (ValueError, RecursionError):
+        raise BadInputError("not_json", "The body is not JSON.") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,107 @@
+"""Health in every role: `/healthz`, `/readyz` and `/metrics`, as one small ASGI application.
+
+The api and calls mount it; the worker and the scheduler serve it on a small port of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from server.log import get_logger
+
+log = get_logger(__name__)
+
+CHECK_TIMEOUT_S = 3.0
+
+TYPE_JSON = b"application/json"
+
+
+class Health:
+    """What a process says of itself. A check raises, or returns a short text, for its line in /readyz.
+
+    `required` checks decide readiness; the others are only reported.
+    """
+
+    def __init__(
+        self,
+        *,
+        required: Mapping[str, Callable[[], Awaitable[None]]],
+        reported: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        is_alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._required = dict(required)
+        self._reported = dict(reported or {})
+        self._is_alive = is_alive
+        self.stopping = False
+
+    async def answer(self, path: str) -> tuple[int, bytes, bytes]:
+        """Return status, content type and body for one of the three paths; 404 for others."""
+        match path:
+            case "/healthz":
+                alive = self._is_alive()
+                return (200 if alive else 503), TYPE_JSON, orjson.dumps({"alive": alive})
+            case "/readyz":
+                return await self._ready()
+            case "/metrics":
+                return 200, CONTENT_TYPE_LATEST.encode(), generate_latest()
+            case _:
+                return 404, TYPE_JSON, orjson.dumps({"error": "not_found"})
+
+    async def _ready(self) -> tuple[int, bytes, bytes]:
+        checks = self._required | self._reported
+        told = dict(zip(checks, await asyncio.gather(*map(_told, checks.values())), strict=True))
+        ready = not self.stopping and all(told[name] == "ok" for name in self._required)
+        return (200 if ready else 503), TYPE_JSON, orjson.dumps({"ready": ready} | told)
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        """Serve as an ASGI application of its own."""
+        if scope["type"] != "http":
+            return
+        status, content_type, body = await self.answer(scope["path"])
+        headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _told(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
+    except Exception as error:  # noqa: BLE001 -- whatever is wrong with it, the answer is its name
+        return type(error).__name__
+    return "ok"
+
+
+class _QuietServer(uvicorn.Server):
+    """A server beside the process's own work: signals belong to that."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+
+@asynccontextmanager
+async def serving_health(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
+    """Serve health on a port of its own while the block runs."""
+    config = uvicorn.Config(health, host=host, port=port, log_config=None, lifespan="off", access_log=False)
+    server = _QuietServer(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.01)
+        log.info("health_listens", port=port)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)

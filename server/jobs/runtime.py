@@ -1,0 +1,109 @@
+"""The way of one claim: handle → end. Every outcome of a run is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from server.errors import (
+    BadInputError,
+    LeaseLostError,
+    ProviderBusyError,
+    ProviderRefusedError,
+    StoreUnavailableError,
+)
+from server.log import get_logger, where
+from server.queue.kinds import HANDLERS, KINDS, JobKind
+from server.queue.ledger import Claim, Ending, Ledger, Outcome
+from server.queue.run import Run
+
+log = get_logger(__name__)
+
+ENDED = Counter("prosaas_jobs_ended", "Runs that ended, by kind and outcome.", ["kind", "outcome"])
+SECONDS = Histogram(
+    "prosaas_job_seconds",
+    "Duration of a run, in seconds.",
+    ["kind"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120),
+)
+# A kind or version that this worker does not know waits for one that does.
+UPGRADE_WAIT_S = 60.0
+SHOWN_REASON = 300
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run's end as the worker reports it to RQ; `recorded` is False when the lease was lost."""
+
+    claim: Claim
+    ending: Ending
+    recorded: bool
+
+
+async def perform(run: Run, ledger: Ledger) -> Ended:
+    """Run one claimed job to its end; raises only when cancelled, and then the lease is given back."""
+    claim = run.claim
+    started = time.perf_counter()
+    with structlog.contextvars.bound_contextvars(
+        job_id=claim.job_id, business_id=claim.business_id, attempt=claim.attempts
+    ):
+        try:
+            ending = await _handle(run)
+            recorded = run.completed or await ledger.end(claim, ending)
+        except StoreUnavailableError as error:
+            # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
+            log.warning("job_left_to_lease", error=str(error))
+            return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
+        finally:
+            SECONDS.labels(claim.kind).observe(time.perf_counter() - started)
+        ENDED.labels(claim.kind, ending.outcome.value).inc()
+        log.info(
+            "job_ended", kind=claim.kind, outcome=ending.outcome.value, reason=ending.reason, held=recorded
+        )
+    return Ended(claim, ending, recorded)
+
+
+async def _handle(run: Run) -> Ending:
+    claim = run.claim
+    kind = KINDS.get(claim.kind)
+    handler = HANDLERS.get(claim.kind)
+    if kind is None or handler is None or claim.version > kind.version:
+        return Ending(Outcome.SNOOZED, "waits for a worker that knows this kind", UPGRADE_WAIT_S)
+    try:
+        payload = kind.decode(claim.payload, claim.version)
+        async with asyncio.timeout(kind.timeout_s):
+            await handler(run, payload)
+    except LeaseLostError as error:
+        return Ending(Outcome.LOST, str(error))
+    except ProviderBusyError as error:
+        return Ending(Outcome.SNOOZED, str(error), error.retry_after_s)
+    except (BadInputError, ProviderRefusedError) as error:
+        return Ending(Outcome.FAILED, str(error))
+    except StoreUnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- where a handler's bug is answered: recorded, retried
+        return _after_error(claim, kind, error)
+    return Ending(Outcome.DONE)
+
+
+def _after_error(claim: Claim, kind: JobKind, error: Exception) -> Ending:
+    reason = f"{type(error).__name__}: {error}"[:SHOWN_REASON] if is_ours(error) else type(error).__name__
+    log.error("job_raised", kind=claim.kind, error=reason, where=where(error))
+    if claim.attempts > len(kind.retry_after_s):
+        return Ending(Outcome.FAILED, reason)
+    return Ending(Outcome.RETRY, reason, jittered(kind.retry_after_s[claim.attempts - 1]))
+
+
+def is_ours(error: Exception) -> bool:
+    """Tell whether an error's text is a sentence of ours; a library's may quote a customer."""
+    return type(error).__module__.startswith("server.")
+
+
+def jittered(delay_s: float) -> float:
+    """Spread a wait over its second half, so that what failed together does not return together."""
+    return delay_s * random.uniform(0.5, 1.0)  # noqa: S311 -- decides nothing secret

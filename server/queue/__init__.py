@@ -1,0 +1,23 @@
+"""Asking for work, and the ledger that makes it happen once."""
+
+from server.queue import catalog
+from server.queue.asking import Asked, Changed, Dispatch, enqueue
+from server.queue.effects import EffectResult, EffectState, plan_effect, settle_effect
+from server.queue.kinds import HANDLERS, KINDS, handles
+from server.queue.run import Run
+
+__all__ = [
+    "HANDLERS",
+    "KINDS",
+    "Asked",
+    "Changed",
+    "Dispatch",
+    "EffectResult",
+    "EffectState",
+    "Run",
+    "catalog",
+    "enqueue",
+    "handles",
+    "plan_effect",
+    "settle_effect",
+]

@@ -1,0 +1,120 @@
+"""Asking for a job: a row in the caller's transaction, dispatched once that commits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from server.db.session import Session, driver_of
+from server.queue.kinds import KIND_OF, KINDS
+
+INSERT = """
+INSERT INTO job (id, business_id, kind, version, payload, queue, urgency, lane, due_at, expires_at,
+                 dispatch_no, dispatched_at)
+SELECT id, business_id, kind, version, payload, queue, urgency, lane,
+       now() + due_in_s * interval '1 second', now() + (due_in_s + expires_after_s) * interval '1 second',
+       CASE WHEN due_in_s = 0 THEN 1 ELSE 0 END, CASE WHEN due_in_s = 0 THEN now() END
+FROM jsonb_to_recordset($1::jsonb) AS asked (
+    id text, business_id bigint, kind text, version int, payload jsonb, queue text, urgency smallint,
+    lane text, due_in_s float8, expires_after_s float8)
+ON CONFLICT (id) DO NOTHING
+RETURNING id, kind, queue, business_id, dispatch_no
+"""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A hint that rows of a business changed; never data. Pages read the rows again."""
+
+    business_id: int
+    topic: str
+    id: UUID | str
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """One RQ job to be: it carries the id of a ledger row."""
+
+    job_id: str
+    kind: str
+    queue: str
+    business_id: int | None
+    number: int
+
+    @property
+    def rq_id(self) -> str:
+        """Return RQ's job id: the ledger's id and the number of this dispatch."""
+        return f"{self.job_id}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job being asked for. `key` names the work when the payload's fields do not; `epoch` runs it again."""
+
+    payload: object
+    business_id: int | None
+    lane: str | None = None
+    due_in: timedelta = field(default_factory=timedelta)
+    key: str | None = None
+    epoch: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """Return the ledger row, its id made from kind, business and business key."""
+        kind = KIND_OF[type(self.payload)]
+        encoded = kind.encode(self.payload)
+        return {
+            "id": job_id(kind.name, self.business_id, key=self.key or encoded, epoch=self.epoch),
+            "business_id": self.business_id,
+            "kind": kind.name,
+            "version": kind.version,
+            "payload": orjson.Fragment(encoded),
+            "queue": kind.queue,
+            "urgency": int(kind.urgency),
+            "lane": self.lane,
+            "due_in_s": self.due_in.total_seconds(),
+            "expires_after_s": kind.expires_after_s,
+        }
+
+
+def job_id(kind: str, business_id: int | None, *, key: str, epoch: int = 0) -> str:
+    """Return the deterministic id of a piece of work; letters, digits, `_` and `-` only, as RQ wants."""
+    told = f"{kind}|{business_id or ''}|{key}|{epoch}".encode()
+    return f"{kind}-{business_id or 'all'}-{hashlib.sha256(told).hexdigest()[:24]}"
+
+
+async def enqueue(
+    session: Session,
+    payload: object,
+    *,
+    business_id: int | None = None,
+    lane: str | None = None,
+    due_in: timedelta = timedelta(),
+    key: str | None = None,
+) -> str:
+    """Ask for a job within the caller's transaction; asking twice for the same work changes nothing."""
+    asked = Asked(payload, business_id, lane=lane, due_in=due_in, key=key)
+    session.outbox.extend(await insert(await driver_of(session), [asked]))
+    return str(asked.row()["id"])
+
+
+async def insert(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list[Dispatch]:
+    """Insert jobs and return a dispatch for each that is new and due; the transaction is the caller's."""
+    rows = await connection.fetch(INSERT, orjson.dumps([one.row() for one in asked]).decode())
+    return [dispatch_of(row) for row in rows if row["dispatch_no"]]
+
+
+def dispatch_of(row: asyncpg.Record) -> Dispatch:
+    """Build a dispatch from a row with id, kind, queue, business_id and dispatch_no."""
+    return Dispatch(row["id"], row["kind"], row["queue"], row["business_id"], row["dispatch_no"])
+
+
+def known_kind(name: str) -> bool:
+    """Tell whether this process knows a kind: one that it does not waits for an upgrade."""
+    return name in KINDS

@@ -1,0 +1,44 @@
+"""Every job kind on one page: what may be asked, on which queue, how long, how often retried.
+
+A payload holds ids and small facts, never a message's text or a phone number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from server.queue.kinds import Urgency, job
+
+
+@job(queue="default", urgency=Urgency.REPLY, timeout_s=90, expires_after_s=15 * 60)
+@dataclass(frozen=True)
+class WebhookProcess:
+    """Take one WhatsApp event from the inbox: keep the message and the lead, and answer."""
+
+    event_id: UUID
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class WhatsappSessionsCleanup:
+    """Close stale WhatsApp sessions with a summary, 50 at a time."""
+
+    slot: datetime
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class InboxCleanup:
+    """Forget inbox events and finished jobs that are older than any sender's retries."""
+
+    slot: datetime
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=120)
+@dataclass(frozen=True)
+class LoginCleanup:
+    """Delete expired log-in sessions and one-time links."""
+
+    slot: datetime

@@ -1,0 +1,110 @@
+"""The effect ledger: one row for each thing done to the outside world that cannot be undone.
+
+An effect is keyed by what it means. Whoever finds it `sending` under an older token never
+sends: it becomes `unknown` until evidence arrives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import asyncpg
+
+from server.db.session import Session, driver_of
+
+
+class EffectState(StrEnum):
+    """How far an effect came."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CONFIRMED = "confirmed"
+    NOT_SENT = "not_sent"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True)
+class EffectResult:
+    """What is known of an effect: the provider's reference once it took it, the reason where it did not."""
+
+    state: EffectState
+    provider_ref: str | None = None
+    reason: str | None = None
+
+    @property
+    def was_sent(self) -> bool:
+        """Tell whether the provider is known to have taken it."""
+        return self.state in {EffectState.SENT, EffectState.CONFIRMED}
+
+
+PLAN = "INSERT INTO effect (key, business_id, provider) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING"
+BEGIN = """
+UPDATE effect SET state = 'sending', job_id = $2, token = $3, sending_at = now(), tries = tries + 1,
+                  reason = NULL
+WHERE key = $1 AND state IN ('planned', 'not_sent')
+  AND EXISTS (SELECT FROM job WHERE id = $2 AND job.token = $3 AND job.state = 'running'
+                AND job.lease_until > clock_timestamp())
+RETURNING state, provider_ref, reason
+"""
+# Found as another run left it: whoever was sending is gone, and may or may not have succeeded.
+INHERIT = """
+UPDATE effect SET state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END,
+                  reason = CASE WHEN state = 'sending' THEN 'the process that sent it ended' ELSE reason END
+WHERE key = $1 RETURNING state, provider_ref, reason
+"""
+# What the provider itself said is evidence, whoever holds the job by now.
+ACCEPTED = """
+UPDATE effect SET state = 'sent', provider_ref = $2, reason = NULL, settled_at = now()
+WHERE key = $1 AND state IN ('sending', 'unknown', 'not_sent')
+"""
+OWN_END = """
+UPDATE effect SET state = $3, reason = $4, settled_at = CASE WHEN $3 = 'failed' THEN now() END
+WHERE key = $1 AND token = $2 AND state = 'sending'
+"""
+PROVED_NOT_SENT = """
+UPDATE effect SET state = 'not_sent', reason = $3 WHERE key = $1 AND token = $2 AND state = 'unknown'
+"""
+SETTLE = """
+UPDATE effect SET state = $2, provider_ref = coalesce($3, provider_ref), settled_at = now()
+WHERE key = $1 AND state IN ('sending', 'unknown', 'not_sent') RETURNING key
+"""
+
+
+async def plan_effect(session: Session, *, key: str, business_id: int, provider: str) -> None:
+    """Write down, in the caller's transaction, that this will be sent; planning twice changes nothing."""
+    await (await driver_of(session)).execute(PLAN, key, business_id, provider)
+
+
+async def settle_effect(
+    session: Session, *, key: str, state: EffectState, provider_ref: str | None = None
+) -> bool:
+    """Record evidence from outside (a receipt, an echo); tell whether it settled an open effect."""
+    return await (await driver_of(session)).fetchrow(SETTLE, key, state.value, provider_ref) is not None
+
+
+async def begin(connection: asyncpg.Connection, key: str, job_id: str, token: int) -> EffectResult:
+    """Take the right to send: SENDING means go; any other state means it must not be sent now."""
+    row = await connection.fetchrow(BEGIN, key, job_id, token)
+    if row is None:
+        row = await connection.fetchrow(INHERIT, key)
+    if row is None:
+        raise LookupError(f"effect {key} was never planned")
+    return EffectResult(EffectState(row["state"]), row["provider_ref"], row["reason"])
+
+
+async def record_accepted(connection: asyncpg.Connection, key: str, provider_ref: str) -> None:
+    """Record that the provider took it."""
+    await connection.execute(ACCEPTED, key, provider_ref)
+
+
+async def record_end(
+    connection: asyncpg.Connection, key: str, token: int, state: EffectState, reason: str
+) -> None:
+    """Record that this run's sending was refused, did not happen, or cannot be known."""
+    await connection.execute(OWN_END, key, token, state.value, reason)
+    if state is EffectState.PLANNED:
+        await connection.execute(PROVED_NOT_SENT, key, token, reason)

@@ -1,0 +1,141 @@
+"""The ledger: who may run a job, until when, and how it ended.
+
+A claim raises the job's token; every later write of that run names its token, so a run that
+was thought dead can write nothing. Only the database's clock is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+
+from server.db.session import Database
+from server.queue import statements
+from server.queue.asking import Dispatch, dispatch_of
+
+
+class Outcome(StrEnum):
+    """How one attempt ended; a closed list."""
+
+    DONE = "done"
+    SNOOZED = "snoozed"
+    RETRY = "retry"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+    LOST = "lost"
+    QUARANTINED = "quarantined"
+
+
+# Outcomes that put the job back to wait; the flag says whether the attempt counts.
+WAITS_AGAIN = {Outcome.RETRY: True, Outcome.SNOOZED: False, Outcome.RELEASED: False}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to run one job, valid while the ledger shows its token."""
+
+    job_id: str
+    token: int
+    attempts: int
+    kind: str
+    version: int
+    payload: str
+    business_id: int | None
+    queue: str
+    lane: str | None
+    dispatch_no: int
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """Return the dispatch that led to this claim."""
+        return Dispatch(self.job_id, self.kind, self.queue, self.business_id, self.dispatch_no)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: `delay_s` says when to try again, for the outcomes that wait."""
+
+    outcome: Outcome
+    reason: str | None = None
+    delay_s: float = 0.0
+
+
+class Ledger:
+    """Reads and writes job rows; `lease_s` is how long a claim lasts unless renewed."""
+
+    def __init__(self, database: Database, *, lease_s: float) -> None:
+        self._database = database
+        self.lease_s = lease_s
+
+    async def claim(self, job_ids: Sequence[str], *, worker: str) -> list[Claim]:
+        """Claim those of these jobs that are ready, due and first in their lane."""
+        async with self._database.driver() as connection:
+            try:
+                rows = await connection.fetch(statements.CLAIM, list(job_ids), self.lease_s, worker)
+            except asyncpg.UniqueViolationError:
+                # Two workers met in one lane: claim one by one, the loser's job waits its turn.
+                rows = [row for one in job_ids for row in await self._claim_one(connection, one, worker)]
+        return [Claim(**dict(row)) for row in rows]
+
+    async def _claim_one(self, connection: asyncpg.Connection, job_id: str, worker: str) -> list[Any]:
+        try:
+            return list(await connection.fetch(statements.CLAIM, [job_id], self.lease_s, worker))
+        except asyncpg.UniqueViolationError:
+            return []
+
+    async def unclaimed(self, job_ids: Sequence[str]) -> list[str]:
+        """Mark ready jobs whose dispatch led to no claim, so that they are dispatched again; return them."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.UNCLAIMED, list(job_ids))
+        return [row["id"] for row in rows]
+
+    async def renew(self, held: Sequence[tuple[str, int]]) -> set[str]:
+        """Renew the leases of (job id, token) pairs in one statement; return the ids still held."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(
+                statements.RENEW, [one for one, _ in held], [token for _, token in held], self.lease_s
+            )
+        return {row["id"] for row in rows}
+
+    async def end(self, claim: Claim, ending: Ending) -> bool:
+        """Record how a run ended, unless it already did or lost its lease; tell whether it was recorded."""
+        async with self._database.driver_transaction() as connection:
+            return await end(connection, claim, ending)
+
+    async def next_in_lane(self, lane: str) -> list[Dispatch]:
+        """Return the dispatch of the lane's next job, if one was passed over while it waited."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.NEXT_IN_LANE, lane)
+        return [dispatch_of(row) for row in rows]
+
+    async def reopen(self, job_ids: Sequence[str], tokens: Sequence[int], *, actor: str) -> list[str]:
+        """Make failed jobs ready again, when they still show the token they failed with; return their ids."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.REOPEN, list(job_ids), list(tokens), actor)
+        return [row["id"] for row in rows]
+
+
+async def end(connection: asyncpg.Connection, claim: Claim, ending: Ending) -> bool:
+    """Record an ending within the caller's transaction; False when the run no longer holds the job."""
+    if ending.outcome in WAITS_AGAIN:
+        counts = WAITS_AGAIN[ending.outcome]
+        row = await connection.fetchrow(
+            statements.WAIT_AGAIN,
+            claim.job_id,
+            claim.token,
+            ending.outcome.value,
+            ending.reason,
+            ending.delay_s,
+            0 if counts else 1,
+        )
+    else:
+        row = await connection.fetchrow(
+            statements.FINISH, claim.job_id, claim.token, ending.outcome.value, ending.reason
+        )
+    return row is not None

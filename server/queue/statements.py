@@ -1,0 +1,166 @@
+"""The ledger's SQL, each statement atomic on its own."""
+
+from __future__ import annotations
+
+# A lane's head is its oldest unfinished job. The partial unique index on running lanes backs this up.
+LANE_IS_FREE = """
+(job.lane IS NULL OR NOT EXISTS (
+    SELECT FROM job AS ahead
+    WHERE ahead.lane = job.lane AND ahead.state IN ('ready', 'running')
+      AND (ahead.seq < job.seq OR ahead.state = 'running')))
+"""
+
+CLAIM = f"""
+WITH due AS (
+    SELECT id FROM job
+    WHERE id = ANY($1::text[]) AND state = 'ready' AND due_at <= now()
+      AND (expires_at IS NULL OR expires_at > now()) AND {LANE_IS_FREE}
+    ORDER BY seq FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE job SET state = 'running', token = token + 1, attempts = attempts + 1, started_at = now(),
+                   lease_until = now() + $2::float8 * interval '1 second', reason = NULL
+    FROM due WHERE job.id = due.id
+    RETURNING job.id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane,
+              dispatch_no
+), attempt AS (
+    INSERT INTO job_attempt (job_id, token, business_id, worker)
+    SELECT id, token, business_id, $3 FROM claimed
+)
+SELECT id AS job_id, token, attempts, kind, version, payload, business_id, queue, lane, dispatch_no
+FROM claimed
+"""  # noqa: S608 -- composed of constants
+
+UNCLAIMED = """
+UPDATE job SET dispatched_at = NULL WHERE id = ANY($1::text[]) AND state = 'ready' RETURNING id
+"""
+
+RENEW = """
+UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
+FROM unnest($1::text[], $2::bigint[]) AS held (id, token)
+WHERE job.id = held.id AND job.token = held.token AND job.state = 'running'
+RETURNING job.id
+"""
+
+FINISH = """
+WITH ended AS (
+    UPDATE job SET state = $3, reason = $4, lease_until = NULL, finished_at = now()
+    WHERE id = $1 AND token = $2 AND state = 'running'
+    RETURNING id
+)
+UPDATE job_attempt SET ended_at = now(), outcome = $3, reason = $4
+FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = $2
+RETURNING job_attempt.job_id
+"""
+
+WAIT_AGAIN = """
+WITH ended AS (
+    UPDATE job SET state = 'ready', reason = $4, lease_until = NULL, dispatched_at = NULL,
+                   due_at = now() + $5::float8 * interval '1 second', attempts = attempts - $6::int
+    WHERE id = $1 AND token = $2 AND state = 'running'
+    RETURNING id
+)
+UPDATE job_attempt SET ended_at = now(), outcome = $3, reason = $4
+FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = $2
+RETURNING job_attempt.job_id
+"""
+
+# The fence: true while this run holds its lease, and locked until the writes beside it commit.
+FENCE = """
+SELECT 1 FROM job
+WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
+"""
+
+NEXT_IN_LANE = """
+UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
+WHERE id = (SELECT id FROM job WHERE lane = $1 AND state IN ('ready', 'running') ORDER BY seq LIMIT 1)
+  AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
+RETURNING id, kind, queue, business_id, dispatch_no
+"""
+
+REOPEN = """
+WITH reopened AS (
+    UPDATE job SET state = 'ready', attempts = 0, deaths = 0, finished_at = NULL, due_at = now(),
+                   expires_at = NULL
+    FROM unnest($1::text[], $2::bigint[]) AS asked (id, token)
+    WHERE job.id = asked.id AND job.token = asked.token AND job.state IN ('failed', 'quarantined')
+    RETURNING job.id, job.business_id
+), audit AS (
+    INSERT INTO job_audit (job_id, business_id, from_state, to_state, actor, reason)
+    SELECT id, business_id, 'failed', 'ready', $3, 'requeued' FROM reopened
+)
+SELECT id FROM reopened
+"""
+
+FREE_EXPIRED_LEASES = """
+WITH dead AS (
+    SELECT id, token FROM job WHERE state = 'running' AND lease_until < now()
+    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+), freed AS (
+    UPDATE job SET deaths = deaths + 1, lease_until = NULL, dispatched_at = NULL, due_at = now(),
+                   state = CASE WHEN deaths + 1 >= $2 THEN 'quarantined' ELSE 'ready' END,
+                   finished_at = CASE WHEN deaths + 1 >= $2 THEN now() END,
+                   reason = CASE WHEN deaths + 1 >= $2 THEN format('its process died %s times', deaths + 1)
+                   END
+    FROM dead WHERE job.id = dead.id
+    RETURNING job.id, job.token, job.kind, job.queue, job.business_id, job.dispatch_no, job.state
+), attempt AS (
+    UPDATE job_attempt SET ended_at = now(), reason = 'its lease ran out',
+                           outcome = CASE WHEN freed.state = 'ready' THEN 'lost' ELSE 'quarantined' END
+    FROM freed WHERE job_attempt.job_id = freed.id AND job_attempt.token = freed.token
+)
+SELECT * FROM freed
+"""
+
+EXPIRE = """
+WITH late AS (
+    SELECT id FROM job WHERE state = 'ready' AND expires_at < now() ORDER BY expires_at LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), expired AS (
+    UPDATE job SET state = 'expired', finished_at = now(), reason = 'its time passed before it could run'
+    FROM late WHERE job.id = late.id RETURNING job.id, job.business_id
+), audit AS (
+    INSERT INTO job_audit (job_id, business_id, from_state, to_state, actor, reason)
+    SELECT id, business_id, 'ready', 'expired', 'sweeper', 'its time passed before it could run' FROM expired
+)
+SELECT id FROM expired
+"""
+
+ORPHANED_EFFECTS = """
+UPDATE effect SET state = 'unknown', reason = 'the process that was sending it ended'
+WHERE key IN (
+    SELECT effect.key FROM effect LEFT JOIN job ON job.id = effect.job_id
+    WHERE effect.state = 'sending'
+      AND (job.id IS NULL OR job.state <> 'running' OR job.token <> effect.token)
+    ORDER BY effect.sending_at LIMIT $1 FOR UPDATE OF effect SKIP LOCKED)
+RETURNING key
+"""
+
+# Most urgent first; inside a class one job of each business in turn.
+DISPATCH_DUE = f"""
+WITH candidates AS (
+    SELECT id, urgency, due_at, seq, business_id FROM job
+    WHERE state = 'ready' AND due_at <= now() AND dispatched_at IS NULL AND {LANE_IS_FREE}
+    ORDER BY urgency, due_at, seq LIMIT $1 * 4
+), fair AS (
+    SELECT id FROM (
+        SELECT id, urgency, due_at, seq,
+               row_number() OVER (PARTITION BY urgency, business_id ORDER BY due_at, seq) AS turn
+        FROM candidates) AS numbered
+    ORDER BY urgency, turn, due_at, seq LIMIT $1
+), locked AS (
+    SELECT job.id FROM job JOIN fair ON fair.id = job.id
+    WHERE job.state = 'ready' AND job.dispatched_at IS NULL FOR UPDATE OF job SKIP LOCKED
+)
+UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
+FROM locked WHERE job.id = locked.id
+RETURNING job.id, kind, queue, business_id, dispatch_no
+"""  # noqa: S608 -- composed of constants
+
+# Dispatched a while ago and still ready: either waiting in Redis, or lost.
+SUSPECTS = """
+SELECT id, kind, queue, business_id, dispatch_no FROM job
+WHERE state = 'ready' AND due_at <= now() AND dispatched_at < now() - $1::float8 * interval '1 second'
+ORDER BY dispatched_at LIMIT $2
+"""
+
+MARK_SEEN = "UPDATE job SET dispatched_at = now() WHERE id = ANY($1::text[]) AND state = 'ready'"

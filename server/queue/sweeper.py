@@ -1,0 +1,134 @@
+"""The sweeper: puts right what faults left behind. Idempotent; several may run at once.
+
+It dispatches what is due, finds dispatches that Redis lost, frees leases of dead processes and
+turns their half-done effects into `unknown`. RQ is corrected to the ledger, never the reverse.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from server.db.session import Database
+from server.log import get_logger
+from server.queue import statements
+from server.queue.asking import Dispatch, dispatch_of
+from server.queue.dispatch import UNDISPATCHED, Dispatcher
+from server.queue.kinds import KINDS
+
+log = get_logger(__name__)
+
+DEATHS_BEFORE_QUARANTINE = 3
+# Anything that Redis once held is suspect when this key is gone: it was flushed or replaced.
+GENERATION_KEY = "prosaas:generation"
+SUSPECT_AFTER_S = 15.0
+LONGEST_LIST = 50_000
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one sweep did, in rows."""
+
+    freed: int = 0
+    quarantined: int = 0
+    expired: int = 0
+    unknown_effects: int = 0
+    found_lost: int = 0
+    dispatched: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        """Tell whether there was anything to put right or to dispatch."""
+        return any((self.freed, self.expired, self.unknown_effects, self.found_lost, self.dispatched))
+
+
+class Sweeper:
+    """Sweeps at most `batch` rows of each sort at a time, so that a backlog never stalls a cycle."""
+
+    def __init__(
+        self, database: Database, redis: Redis, dispatcher: Dispatcher, *, batch: int = 1000
+    ) -> None:
+        self._database = database
+        self._redis = redis
+        self._dispatcher = dispatcher
+        self._batch = batch
+
+    async def sweep(self) -> Swept:
+        """Run every part once; Redis being away leaves its parts for the next time."""
+        async with self._database.driver() as connection:
+            freed = await connection.fetch(
+                statements.FREE_EXPIRED_LEASES, self._batch, DEATHS_BEFORE_QUARANTINE
+            )
+            unknown = await connection.fetch(statements.ORPHANED_EFFECTS, self._batch)
+            expired = await connection.fetch(statements.EXPIRE, self._batch)
+            found_lost = dispatched = 0
+            try:
+                await self._forget_started(freed)
+                found_lost = await self._find_lost(connection)
+                dispatched = await self._dispatch_due(connection)
+            except (RedisError, OSError) as error:
+                log.warning("redis_away", error=type(error).__name__)
+        for row in freed:
+            log.warning("lease_ran_out", job_id=row["id"], state=row["state"], token=row["token"])
+        return Swept(
+            freed=len(freed),
+            quarantined=sum(row["state"] == "quarantined" for row in freed),
+            expired=len(expired),
+            unknown_effects=len(unknown),
+            found_lost=found_lost,
+            dispatched=dispatched,
+        )
+
+    async def _dispatch_due(self, connection: asyncpg.Connection) -> int:
+        rows = await connection.fetch(statements.DISPATCH_DUE, self._batch)
+        due = [dispatch_of(row) for row in rows if row["kind"] in KINDS]
+        try:
+            await self._dispatcher.send(due)
+        except (RedisError, OSError):
+            await self._take_back(connection, due)
+            raise
+        return len(due)
+
+    async def _find_lost(self, connection: asyncpg.Connection) -> int:
+        new_generation = await self._redis.set(GENERATION_KEY, "1", nx=True)
+        age_s = 0.0 if new_generation else SUSPECT_AFTER_S
+        rows = await connection.fetch(statements.SUSPECTS, age_s, self._batch * 10)
+        suspects = [dispatch_of(row) for row in rows]
+        waiting = await self._waiting_in_redis(suspects)
+        lost = [one for one in suspects if one.queue in waiting and one.rq_id not in waiting[one.queue]]
+        await self._take_back(connection, lost)
+        seen = [one.job_id for one in suspects if one not in set(lost)]
+        if seen:
+            await connection.execute(statements.MARK_SEEN, seen)
+        if lost:
+            log.warning("dispatches_lost", jobs=len(lost), redis_was_emptied=bool(new_generation))
+        return len(lost)
+
+    async def _waiting_in_redis(self, suspects: Sequence[Dispatch]) -> dict[str, set[str]]:
+        """Return queue → RQ ids in its list, for the queues short enough to read whole."""
+        found: dict[str, set[str]] = {}
+        for queue in {one.queue for one in suspects}:
+            if await self._redis.llen(f"rq:queue:{queue}") > LONGEST_LIST:
+                continue
+            ids = await self._redis.lrange(f"rq:queue:{queue}", 0, -1)
+            found[queue] = {one.decode() if isinstance(one, bytes) else one for one in ids}
+        return found
+
+    async def _take_back(self, connection: asyncpg.Connection, dispatches: Sequence[Dispatch]) -> None:
+        if dispatches:
+            await connection.execute(
+                UNDISPATCHED, [one.job_id for one in dispatches], [one.number for one in dispatches]
+            )
+
+    async def _forget_started(self, freed: Sequence[asyncpg.Record]) -> None:
+        """Take dead runs out of RQ's started registries, which would report them as failed."""
+        by_queue: dict[str, list[str]] = defaultdict(list)
+        for row in freed:
+            by_queue[row["queue"]].append(f"{dispatch_of(row).rq_id}:{row['token']}")
+        for queue, executions in by_queue.items():
+            await self._redis.zrem(f"rq:wip:{queue}", *executions)

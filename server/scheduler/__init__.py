@@ -1,0 +1,1 @@
+"""The scheduler: keeps time and sweeps; it enqueues, and runs no job."""

@@ -1,0 +1,135 @@
+"""From settings to a working process: the only place that builds things."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from server.config import Settings
+from server.db.session import Database
+from server.errors import StartRefusedError, StoreUnavailableError
+from server.log import get_logger
+from server.ports import Outside
+from server.providers.openai_chat import OpenAiChat
+from server.providers.whatsapp_bridge import WhatsappBridge
+from server.queue.dispatch import Dispatcher
+from server.roles import ROLES
+from server.secrets import Cipher
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class House:
+    """What every process stands on; closed by the block that opened it."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    dispatcher: Dispatcher
+    outside: Outside
+    cipher: Cipher
+
+    async def ping_redis(self) -> None:
+        """Raise unless Redis answers and keeps what it is given."""
+        refuse_eviction(await self.redis.info("memory"))
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[House]:
+    """Connect a process of `settings.service_role`; raise StartRefusedError when it must not start."""
+    role = ROLES[settings.service_role].database_role
+    database = Database(settings.database_url.get_secret_value(), role=role, pool_size=pool_size)
+    redis = connect_redis(settings.redis_url.get_secret_value())
+    http = httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_connections=200))
+    dispatcher = Dispatcher(database, redis)
+    database.announce = dispatcher.announce
+    try:
+        await refuse_unsafe_database(database)
+        await refuse_evicting_redis(redis)
+        yield House(
+            settings,
+            database,
+            redis,
+            dispatcher,
+            outside_world(settings, http),
+            Cipher(settings.secret_key.get_secret_value()),
+        )
+    finally:
+        await dispatcher.flushed()
+        await http.aclose()
+        await redis.aclose()
+        await database.aclose()
+
+
+def connect_redis(url: str) -> Redis:
+    """Return a client that gives up quickly: PostgreSQL is the truth, Redis only carries."""
+    client: Redis = Redis.from_url(
+        url,
+        socket_connect_timeout=2,
+        socket_timeout=5,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return client
+
+
+def outside_world(settings: Settings, http: httpx.AsyncClient) -> Outside:
+    """Build the providers."""
+    model = (
+        OpenAiChat(
+            http,
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key.get_secret_value(),
+            model=settings.openai_model,
+            timeout_s=settings.openai_timeout_s,
+        )
+        if settings.openai_base_url
+        else None
+    )
+    return Outside(channels={"whatsapp_bridge": WhatsappBridge(http)}, model=model)
+
+
+async def refuse_unsafe_database(database: Database) -> None:
+    """Raise StartRefusedError if this connection could see past row-level security."""
+    try:
+        async with database.driver() as connection:
+            role = await connection.fetchrow(
+                "SELECT rolname, rolsuper OR rolbypassrls AS bypasses"
+                " FROM pg_roles WHERE rolname = current_user"
+            )
+    except StoreUnavailableError:
+        log.warning("postgres_away_at_start")
+        return
+    if role["bypasses"]:
+        raise StartRefusedError(
+            f"The database role {role['rolname']} bypasses row-level security: use another."
+        )
+
+
+async def refuse_evicting_redis(redis: Redis) -> None:
+    """Raise StartRefusedError if Redis may throw keys away when it is full."""
+    try:
+        memory = await redis.info("memory")
+    except (RedisError, OSError):
+        log.warning("redis_away_at_start")
+        return
+    refuse_eviction(memory)
+
+
+def refuse_eviction(memory: Mapping[str, Any]) -> None:
+    """Raise StartRefusedError for an evicting policy in what INFO says of Redis's memory."""
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise StartRefusedError(
+            f"Redis evicts keys when it is full (maxmemory-policy {policy}), and queued work with them: "
+            "set maxmemory-policy to noeviction."
+        )

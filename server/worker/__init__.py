@@ -1,0 +1,1 @@
+"""RQ workers: processes that run many waiting jobs at once and end each of them once."""

@@ -1,0 +1,218 @@
+"""What RQ's own tools see of this worker.
+
+RQ writes its bookkeeping into a pipeline that is never connected; its commands are then sent
+in one round trip by the event loop's own client. So the format stays RQ's business, and a slow
+Redis never blocks the jobs that run.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import redis
+from redis.asyncio import Redis
+from rq.executions import Execution, ExecutionRegistry
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
+from rq.utils import utcformat
+from rq.worker import BaseWorker, WorkerStatus
+
+from server.jobs.runtime import Ended
+from server.log import get_logger
+from server.queue.asking import Dispatch
+from server.queue.dispatch import FAILURE_TTL_S, RESULT_TTL_S
+from server.queue.kinds import KINDS
+from server.queue.ledger import Claim, Outcome
+
+log = get_logger(__name__)
+
+HEARTBEAT_S = 20
+WORKER_TTL_S = 120
+# Generous: an execution that ends late must not be reported as abandoned.
+STARTED_SLACK_S = 120
+
+
+class QueueWorker(BaseWorker):
+    """An RQ worker as RQ's registries know it; `PoolWorker` runs the jobs."""
+
+    def __init__(self, queues: Sequence[str], *, name: str, recorder: redis.Redis) -> None:
+        super().__init__(
+            list(queues),
+            name=name,
+            connection=recorder,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+            prepare_for_work=False,
+        )
+        self.hostname = socket.gethostname()
+        self.pid = os.getpid()
+
+
+class RqView:
+    """Keeps RQ's registries true for one worker process; a failure here never touches a job."""
+
+    def __init__(self, queues: Sequence[str], *, name: str, client: Redis) -> None:
+        self._recorder = redis.Redis(socket_connect_timeout=0.001)
+        self._client = client
+        self.worker = QueueWorker(queues, name=name, recorder=self._recorder)
+        self.succeeded = self.failed = 0
+
+    async def register(self) -> None:
+        """Enter this worker in RQ's list, as `rq info` shows it."""
+        worker = self.worker
+        worker.birth_date = worker.last_heartbeat = datetime.now(UTC)
+        pipe = self._recorder.pipeline()
+        pipe.hset(worker.key, mapping=worker.serialize() | {"state": WorkerStatus.STARTED.value})
+        self._enrol(pipe)
+        await self._send(pipe)
+
+    async def unregister(self) -> None:
+        """Take this worker out of RQ's list."""
+        worker = self.worker
+        pipe = self._recorder.pipeline()
+        pipe.srem(worker.redis_workers_keys, worker.key)
+        for queue in worker.queue_names():
+            pipe.srem(f"rq:workers:{queue}", worker.key)
+        pipe.hset(worker.key, "death", utcformat(datetime.now(UTC)))
+        pipe.expire(worker.key, 60)
+        pipe.delete(worker.executions_key)
+        await self._send(pipe)
+
+    async def heartbeat(self, held: Sequence[Claim]) -> None:
+        """Tell RQ that this worker lives and what it runs; after a loss of Redis this enters it anew."""
+        worker = self.worker
+        worker.last_heartbeat = datetime.now(UTC)
+        pipe = self._recorder.pipeline()
+        state = WorkerStatus.BUSY if held else WorkerStatus.IDLE
+        pipe.hset(
+            worker.key,
+            mapping=worker.serialize()
+            | {
+                "state": state.value,
+                "successful_job_count": self.succeeded,
+                "failed_job_count": self.failed,
+            },
+        )
+        self._enrol(pipe)
+        for claim in held:
+            execution = self._execution(claim)
+            execution.heartbeat(self._job(claim.dispatch).started_job_registry, _started_ttl(claim), pipe)
+        await self._send(pipe)
+
+    async def started(self, claims: Sequence[Claim]) -> None:
+        """Move dispatches to RQ's started registry."""
+        pipe = self._recorder.pipeline()
+        for claim in claims:
+            job, execution, ttl = self._job(claim.dispatch), self._execution(claim), _started_ttl(claim)
+            job.prepare_for_execution(self.worker.name, pipeline=pipe)
+            execution.save(ttl, pipeline=pipe)
+            ExecutionRegistry(job.id, connection=self._recorder).add(execution, ttl=ttl, pipeline=pipe)
+            job.started_job_registry.add_execution(execution, pipeline=pipe, ttl=ttl, xx=False)
+            pipe.sadd(execution.worker_executions_key, execution.composite_key)
+            pipe.expire(execution.worker_executions_key, ttl)
+        pipe.hset(self.worker.key, "state", WorkerStatus.BUSY.value)
+        await self._send(pipe)
+
+    async def ended(self, ended: Ended) -> None:
+        """Move a dispatch to where its outcome belongs: finished, failed, or nowhere while it waits."""
+        job, execution = self._job(ended.claim.dispatch), self._execution(ended.claim)
+        pipe = self._recorder.pipeline()
+        execution.delete(job=job, pipeline=pipe)
+        pipe.hset(job.key, "ended_at", utcformat(datetime.now(UTC)))
+        if ended.ending.outcome is Outcome.DONE:
+            self.succeeded += 1
+            job.set_status(JobStatus.FINISHED, pipeline=pipe)
+            job.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
+            pipe.expire(job.key, RESULT_TTL_S)
+        elif ended.ending.outcome is Outcome.FAILED:
+            self.failed += 1
+            self._fail(pipe, job, ended)
+        else:
+            pipe.delete(job.key)
+        await self._send(pipe)
+
+    async def forget(self, dispatches: Sequence[Dispatch]) -> None:
+        """Remove dispatches that led to no claim: the ledger had already moved on."""
+        if not dispatches:
+            return
+        pipe = self._recorder.pipeline()
+        for dispatch in dispatches:
+            pipe.delete(f"rq:job:{dispatch.rq_id}")
+        await self._send(pipe)
+
+    async def failed_tokens(self, dispatches: Sequence[Dispatch]) -> dict[str, int]:
+        """Return job id → the token it failed with, for dispatches that an operator requeued in RQ."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for dispatch in dispatches:
+                pipe.hget(f"rq:job:{dispatch.rq_id}", "meta")
+            metas = await pipe.execute()
+        tokens: dict[str, int] = {}
+        for dispatch, meta in zip(dispatches, metas, strict=True):
+            token = _failed_token(meta)
+            if token is not None:
+                tokens[dispatch.job_id] = token
+        return tokens
+
+    async def is_suspended(self) -> bool:
+        """Tell whether `rq suspend` is in force."""
+        return bool(await self._client.exists(WORKERS_SUSPENDED))
+
+    def _fail(self, pipe: Any, job: Job, ended: Ended) -> None:
+        reason = ended.ending.reason or "failed"
+        job.failure_ttl = FAILURE_TTL_S
+        # A requeued dispatch carries this back: it reopens the failure it came from, and no other.
+        pipe.hset(job.key, "meta", orjson.dumps({"failed_token": ended.claim.token}))
+        job.set_status(JobStatus.FAILED, pipeline=pipe)
+        job._handle_failure(reason, pipe, self.worker.name)  # noqa: SLF001 -- rq's own worker calls it so
+        pipe.persist(job.key)
+
+    def _enrol(self, pipe: Any) -> None:
+        worker = self.worker
+        pipe.sadd(worker.redis_workers_keys, worker.key)
+        for queue in worker.queue_names():
+            pipe.sadd(f"rq:workers:{queue}", worker.key)
+            pipe.sadd("rq:queues", f"rq:queue:{queue}")
+        pipe.expire(worker.key, WORKER_TTL_S)
+        pipe.expire(worker.executions_key, WORKER_TTL_S)
+
+    def _job(self, dispatch: Dispatch) -> Job:
+        job = Job(dispatch.rq_id, connection=self._recorder, serializer=JSONSerializer)
+        job.origin = dispatch.queue
+        return job
+
+    def _execution(self, claim: Claim) -> Execution:
+        return Execution(
+            str(claim.token), claim.dispatch.rq_id, connection=self._recorder, worker_name=self.worker.name
+        )
+
+    async def _send(self, pipe: Any) -> None:
+        """Send what RQ recorded; while Redis is away the ledger stays right and RQ's view waits."""
+        try:
+            async with self._client.pipeline(transaction=True) as sending:
+                for arguments, _options in pipe.command_stack:
+                    sending.execute_command(*arguments)
+                await sending.execute()
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            log.warning("rq_view_behind", error=type(error).__name__)
+
+
+def _started_ttl(claim: Claim) -> int:
+    kind = KINDS.get(claim.kind)
+    return int(kind.timeout_s if kind else 0) + STARTED_SLACK_S
+
+
+def _failed_token(meta: bytes | None) -> int | None:
+    if not meta:
+        return None
+    try:
+        told = orjson.loads(meta)
+    except orjson.JSONDecodeError:
+        return None
+    token = told.get("failed_token") if isinstance(told, dict) else None
+    return token if isinstance(token, int) else None
