@@ -38,7 +38,7 @@ def major_of(data: Path) -> int | None:
 
 async def make_cluster(binaries: PostgresBinaries, data: Path, plan: ClusterPlan) -> None:
     """Run initdb beside the final place, then rename: a killed first start leaves no half a cluster."""
-    unfinished = data.absolute().with_name(data.name + ".init")
+    unfinished = data.with_name(data.name + ".init")
     code, said = 1, ""
     for locale in _locales(binaries.major):
         shutil.rmtree(unfinished, ignore_errors=True)

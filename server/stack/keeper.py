@@ -24,7 +24,7 @@ class Keeper:
         self.program = program
         self._log = log
         self._child: Child | None = None
-        self._stopping = asyncio.Event()
+        self._killed = False
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -40,20 +40,21 @@ class Keeper:
 
     async def stop(self, *, within_s: float) -> None:
         """End it for good: asked first, killed when the time is over."""
-        self._stopping.set()
         if self._watch:
             self._watch.cancel()
         if self._child is None or self._child.exit_code is not None:
             return
         code = await self._child.stop(within_s=within_s)
-        if code == -signal.SIGKILL:
+        if code == -signal.SIGKILL and not self._killed:
             self._say(f"did not end within {within_s:.1f} s and was killed")
 
     def kill(self) -> None:
         """End it at once."""
-        self._stopping.set()
-        if self._child:
+        self._killed = True
+        if self._child and self.program.death_signal is signal.SIGKILL:
             self._child.kill()
+        elif self._child:
+            self._child.send(self.program.death_signal)
 
     async def _spawn(self) -> Child:
         await self.program.before()

@@ -59,7 +59,7 @@ class _Lines(asyncio.Protocol):
         for line in lines:
             self._write(line)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         """Write what the child left without a line's end."""
         if self._rest:
             self._write(self._rest)
@@ -69,4 +69,4 @@ class _Lines(asyncio.Protocol):
 
 
 def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open for the rest of the run
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - stays open for the rest of the run

@@ -33,9 +33,9 @@ def any_free_port(host: str = "127.0.0.1") -> int:
 
 
 def first_free(preferred: int, *, taken: set[int], host: str = "127.0.0.1") -> int:
-    """Return the preferred port, or any other when it is in use or in `taken`, and add it to `taken`."""
+    """Return the preferred port, or another when it is 0, used or in `taken`; adds it to `taken`."""
     port = preferred
-    while port in taken or port > _LAST_PORT or not is_free(port, host):
+    while port in taken or not 0 < port <= _LAST_PORT or not is_free(port, host):
         port = any_free_port(host)
     taken.add(port)
     return port

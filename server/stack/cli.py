@@ -1,0 +1,120 @@
+"""The `prosaas` command: a verb, one sentence when something is wrong, and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Callable, Coroutine
+
+from server.errors import ProsaasError, StartRefusedError
+from server.stack.settings import StackSettings, load_stack_settings
+
+Verb = Callable[[argparse.Namespace], Coroutine[None, None, int]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    verb: Verb = options.verb
+    try:
+        return asyncio.run(verb(options))
+    except ProsaasError as refused:
+        return _fail(str(refused))
+    except OSError as refused:
+        return _fail(_sentence(refused))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="prosaas", description="The AI front desk of a small business.")
+    verbs = parser.add_subparsers(required=True, metavar="verb")
+    verbs.add_parser("up", help="start everything on this machine").set_defaults(verb=_up)
+    verbs.add_parser("migrate", help="bring the database of DATABASE_URL up to date").set_defaults(
+        verb=_migrate
+    )
+    verbs.add_parser("admin-link", help="print a new one-time link into the demo business").set_defaults(
+        verb=_admin_link
+    )
+    invariants = verbs.add_parser("invariants", help="check what must always be true; exit 1 if it is not")
+    invariants.add_argument("--simulator", metavar="URL", default="", help="also compare with its calls")
+    invariants.set_defaults(verb=_invariants)
+    return parser
+
+
+async def _up(_options: argparse.Namespace) -> int:
+    from server.stack.up import up
+
+    await up(load_stack_settings())
+    return 0
+
+
+async def _migrate(_options: argparse.Namespace) -> int:
+    from server.db.migrate import upgrade
+
+    await upgrade(_database_url(_settings()))
+    return 0
+
+
+async def _admin_link(_options: argparse.Namespace) -> int:
+    from server.stack.data_dir import DataDir
+    from server.stack.demo import new_admin_link
+
+    settings = _settings()
+    database_url = _database_url(settings)
+    secret_key = settings.secret_key or DataDir(settings.data_dir).secrets().secret_key
+    print(await new_admin_link(database_url, secret_key, settings.public_url))
+    return 0
+
+
+async def _invariants(options: argparse.Namespace) -> int:
+    from server.queue.invariants import violations
+
+    found = await violations(_database_url(_settings()), simulator_url=options.simulator)
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+def _settings() -> StackSettings:
+    # These verbs run beside any role: in its container SERVICE_ROLE is the role's.
+    return load_stack_settings({name: value for name, value in os.environ.items() if name != "SERVICE_ROLE"})
+
+
+def _database_url(settings: StackSettings) -> str:
+    """Return the operator's database, or the one that `prosaas up` keeps in the data folder."""
+    from server.stack.data_dir import DataDir
+    from server.stack.postgres import Postgres, PostgresOptions
+
+    if settings.database_url:
+        return settings.database_url
+    if not (settings.data_dir / "postgres").exists():
+        raise StartRefusedError(
+            f"DATABASE_URL is not set and there is no database in {settings.data_dir}: set one of them."
+        )
+    kept = DataDir(settings.data_dir).secrets()
+    options = PostgresOptions(
+        data=settings.data_dir / "postgres", password=kept.postgres_password, port=kept.postgres_port
+    )
+    return Postgres(options).url("prosaas")
+
+
+def _sentence(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"The disk is full{where and ':'}{where}. Free some space, or set DATA_DIR to another disk."
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"This user may not write{where}: change its owner, or set DATA_DIR to a folder of yours."
+    return f"{error.strerror or error}{where}"
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"prosaas: {sentence}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

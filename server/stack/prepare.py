@@ -1,0 +1,37 @@
+"""One step of a start, as a process of its own: migrate, fill the demo business, make its admin link.
+
+On its own so that the ORM and the migrations leave memory with it, and the supervisor stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from server.db.migrate import upgrade
+from server.errors import ProsaasError
+from server.stack.demo import Demo, seed
+
+
+async def prepare(demo: Demo) -> str:
+    """Bring the database to where the roles can start; returns the admin link."""
+    await upgrade(demo.database_url)
+    return await seed(demo)
+
+
+def main() -> int:
+    """Run with the environment of a role, INTERNAL_SECRET and PREPARE_RESULT; returns the exit code."""
+    try:
+        admin_link = asyncio.run(prepare(Demo.from_environment(os.environ)))
+    except ProsaasError as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
+    Path(os.environ["PREPARE_RESULT"]).write_text(json.dumps({"admin_link": admin_link}), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The simulator and the four roles as programs: their commands, environments and signs of life."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from server.roles import Role
+from server.stack.child import Program
+
+DEMO_BUSINESS_ID = 6
+_ANSWER_WITHIN_S = 5.0
+_ROLE_GRACE_S = 7.0
+# Less than the grace above: a worker checkpoints by itself before it would be killed.
+_DRAIN_GRACE_S = "5"
+_MODULES: Mapping[Role, str] = {
+    Role.API: "server",
+    Role.CALLS: "server",
+    Role.WORKER: "server.worker",
+    Role.SCHEDULER: "server.scheduler.run_scheduler",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where everything listens, and the secrets that go with it."""
+
+    host: str
+    ports: Mapping[str, int]
+    public_url: str
+    simulator_url: str
+    database_url: str
+    redis_url: str
+    secret_key: str
+    internal_secret: str
+
+
+def role_program(role: Role, where: Addresses) -> Program:
+    """Return the program of one role."""
+    port = where.ports[role]
+    serves_people = role in {Role.API, Role.CALLS}
+    return Program(
+        name=role,
+        argv=(sys.executable, "-m", _MODULES[role]),
+        env=shared_environment(where)
+        | {"SERVICE_ROLE": role, ("PORT" if serves_people else "HEALTH_PORT"): str(port)},
+        stop_grace_s=_ROLE_GRACE_S,
+        ready=ready_at(port, "/readyz", host=where.host if serves_people else "127.0.0.1"),
+    )
+
+
+def simulator_program(where: Addresses) -> Program:
+    """Return the program of the simulated outside world; its secret stays off the command line."""
+    webhook_url = f"{where.public_url}/webhook/whatsapp/incoming"
+    return Program(
+        name="simulator",
+        argv=(
+            *(sys.executable, "-m", "simulator", "--port", str(where.ports["simulator"])),
+            *("--bridge-webhook-url", webhook_url, "--bridge-secret-env", "SIM_BRIDGE_SECRET"),
+            *("--tenant", f"business_{DEMO_BUSINESS_ID}"),
+        ),
+        env=_environment() | {"SIM_BRIDGE_SECRET": where.internal_secret},
+        stop_grace_s=1.0,
+        ready=ready_at(where.ports["simulator"], "/healthz"),
+    )
+
+
+def shared_environment(where: Addresses) -> dict[str, str]:
+    """Return the environment that the four roles have in common."""
+    return (
+        {"DRAIN_GRACE_S": _DRAIN_GRACE_S}
+        | _environment()
+        | {
+            "HOST": where.host,
+            "DATABASE_URL": where.database_url,
+            "REDIS_URL": where.redis_url,
+            "SECRET_KEY": where.secret_key,
+            "PUBLIC_URL": where.public_url,
+            "SIMULATOR_URL": where.simulator_url,
+        }
+    )
+
+
+def ready_at(port: int, path: str, *, host: str = "127.0.0.1") -> Callable[[], Awaitable[bool]]:
+    """Return a question to ask: whether a GET of this path answers 200."""
+    reached = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+    request = f"GET {path} HTTP/1.1\r\nHost: {reached}:{port}\r\nConnection: close\r\n\r\n".encode()
+
+    async def answers() -> bool:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                reader, writer = await asyncio.open_connection(reached, port)
+                try:
+                    writer.write(request)
+                    status = await reader.readline()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return status.split(b" ")[1:2] == [b"200"]
+
+    return answers
+
+
+def _environment() -> dict[str, str]:
+    # Lines must not wait in a child's buffer, and its current folder must not hide our modules.
+    return dict(os.environ) | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
