@@ -60,13 +60,10 @@ async def _migrate(_options: argparse.Namespace) -> int:
 
 
 async def _admin_link(_options: argparse.Namespace) -> int:
-    from server.stack.data_dir import DataDir
     from server.stack.demo import new_admin_link
 
     settings = _settings()
-    database_url = _database_url(settings)
-    secret_key = settings.secret_key or DataDir(settings.data_dir).secrets().secret_key
-    print(await new_admin_link(database_url, secret_key, settings.public_url))
+    print(await new_admin_link(_database_url(settings), settings.public_url))
     return 0
 
 

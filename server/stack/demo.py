@@ -1,24 +1,117 @@
-"""The demo business."""
+"""The demo business: a locksmith in Tel Aviv whose WhatsApp is the simulator's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from uuid import UUID
+
+from server.db import Database, Session
+from server.db.tenancy import credential_digest
+from server.domains import accounts, assistant, messaging
+from server.errors import StartRefusedError
+from server.roles import ROLES, Role
+from server.secrets import Cipher
+from server.stack.demo_knowledge import ENGLISH, HEBREW
+from server.stack.programs import DEMO_BUSINESS_ID
+
+NAME = "מנעולי דנה"
+OWNER_EMAIL = "dana@example.test"
+OWNER_NAME = "דנה לוי"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
+    """Where the demo business lives, and how its bridge is reached."""
+
     database_url: str
+    secret_key: str
     public_url: str
+    simulator_url: str
+    bridge_secret: str
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Demo:
-        return cls(database_url=environ["DATABASE_URL"], public_url=environ["PUBLIC_URL"])
+        """Read what `prosaas up` passes on."""
+        return cls(
+            database_url=environ["DATABASE_URL"],
+            secret_key=environ["SECRET_KEY"],
+            public_url=environ["PUBLIC_URL"],
+            simulator_url=environ["SIMULATOR_URL"],
+            bridge_secret=environ["INTERNAL_SECRET"],
+        )
 
 
 async def seed(demo: Demo) -> str:
-    return f"{demo.public_url}/"
+    """Make the business unless it is there, point its bridge at the simulator; returns an admin link.
+
+    A second start leaves the business as its owner left it: only the bridge's address and
+    secret follow the start.
+    """
+    database = _as_api(demo.database_url)
+    try:
+        async with _transaction(database) as session:
+            owner_id = await _owner_of(session) or await _create(session)
+            await messaging.connect_bridge(
+                session,
+                DEMO_BUSINESS_ID,
+                base_url=demo.simulator_url,
+                secret=demo.bridge_secret,
+                tenant=f"business_{DEMO_BUSINESS_ID}",
+                cipher=Cipher(demo.secret_key),
+            )
+            return await _link(session, owner_id, demo.public_url)
+    finally:
+        await database.aclose()
 
 
-async def new_admin_link(database_url: str, secret_key: str, public_url: str) -> str:
-    return public_url
+async def new_admin_link(database_url: str, public_url: str) -> str:
+    """Make another one-time link for the demo business's owner."""
+    database = _as_api(database_url)
+    try:
+        async with _transaction(database) as session:
+            owner_id = await _owner_of(session)
+            if owner_id is None:
+                raise StartRefusedError("There is no demo business yet: start ./run once.")
+            return await _link(session, owner_id, public_url)
+    finally:
+        await database.aclose()
+
+
+def _as_api(database_url: str) -> Database:
+    # As the api's role, so that row-level security holds here too.
+    return Database(database_url, role=ROLES[Role.API].database_role)
+
+
+def _transaction(database: Database) -> AbstractAsyncContextManager[Session]:
+    return database.transaction(DEMO_BUSINESS_ID, credentials=[credential_digest(OWNER_EMAIL)])
+
+
+async def _owner_of(session: Session) -> UUID | None:
+    if await accounts.find_business(session, DEMO_BUSINESS_ID) is None:
+        return None
+    owner = await accounts.find_user_by_email(session, OWNER_EMAIL)
+    if owner is None:
+        raise StartRefusedError(
+            f"Business {DEMO_BUSINESS_ID} of this database is not the demo: `prosaas up` is for a "
+            "database of its own. Unset DATABASE_URL, or name another database."
+        )
+    return owner.id
+
+
+async def _create(session: Session) -> UUID:
+    await accounts.create_business(session, name=NAME, business_id=DEMO_BUSINESS_ID, language="he")
+    for language, entries in (("he", HEBREW), ("en", ENGLISH)):
+        for title, body in entries:
+            await assistant.add_knowledge(
+                session, DEMO_BUSINESS_ID, title=title, body=body, language=language
+            )
+    return await accounts.create_user(
+        session, email=OWNER_EMAIL, name=OWNER_NAME, business_id=DEMO_BUSINESS_ID, role="owner"
+    )
+
+
+async def _link(session: Session, owner_id: UUID, public_url: str) -> str:
+    token = await accounts.issue_entry_link(session, DEMO_BUSINESS_ID, owner_id)
+    return f"{public_url}/enter/{token}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from server.roles import Role
 from server.stack.child import Program
+from server.stack.settings import url_of
 
 DEMO_BUSINESS_ID = 6
 _ANSWER_WITHIN_S = 5.0
@@ -54,13 +55,15 @@ def role_program(role: Role, where: Addresses) -> Program:
 
 def simulator_program(where: Addresses) -> Program:
     """Return the program of the simulated outside world; its secret stays off the command line."""
-    webhook_url = f"{where.public_url}/webhook/whatsapp/incoming"
+    # Not PUBLIC_URL: behind a proxy that address may be unreachable from here.
+    webhook_url = f"{url_of(where.host, where.ports[Role.API])}/webhook/whatsapp/incoming"
     return Program(
         name="simulator",
         argv=(
             *(sys.executable, "-m", "simulator", "--port", str(where.ports["simulator"])),
             *("--bridge-webhook-url", webhook_url, "--bridge-secret-env", "SIM_BRIDGE_SECRET"),
-            *("--tenant", f"business_{DEMO_BUSINESS_ID}"),
+            *("--tenant", f"business_{DEMO_BUSINESS_ID}", "--parent-origin", where.public_url),
+            *("--parent-origin", f"http://localhost:{where.ports[Role.API]}"),
         ),
         env=_environment() | {"SIM_BRIDGE_SECRET": where.internal_secret},
         stop_grace_s=1.0,
