@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -40,7 +40,9 @@ def routes(house: House, role: Role) -> list[Route]:
     return found
 
 
-def health_endpoint(health: Health):  # noqa: ANN201
+def health_endpoint(health: Health) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that answers for the path it is mounted on."""
+
     async def answer(request: Request) -> Response:
         status, content_type, body = await health.answer(request.url.path)
         return Response(body, status, media_type=content_type.decode())

@@ -9,8 +9,6 @@ from typing import Any
 
 import httpx
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from server.config import Settings
@@ -20,6 +18,7 @@ from server.log import get_logger
 from server.ports import Outside
 from server.providers.openai_chat import OpenAiChat
 from server.providers.whatsapp_bridge import WhatsappBridge
+from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.roles import ROLES
 from server.secrets import Cipher
@@ -68,18 +67,6 @@ async def open_house(settings: Settings, *, pool_size: int = 10) -> AsyncIterato
         await http.aclose()
         await redis.aclose()
         await database.aclose()
-
-
-def connect_redis(url: str) -> Redis:
-    """Return a client that gives up quickly: PostgreSQL is the truth, Redis only carries."""
-    client: Redis = Redis.from_url(
-        url,
-        socket_connect_timeout=2,
-        socket_timeout=5,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return client
 
 
 def outside_world(settings: Settings, http: httpx.AsyncClient) -> Outside:

@@ -17,6 +17,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.db import tenancy
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
@@ -100,8 +101,11 @@ class Dispatcher:
     async def _leave_to_sweeper(self, dispatches: list[Dispatch]) -> None:
         if not dispatches:
             return
+        businesses = {one.business_id for one in dispatches if one.business_id is not None}
         with suppress(StoreUnavailableError):
-            async with self._database.driver() as connection:
+            async with self._database.driver_transaction() as connection:
+                scope = tenancy.business_list(businesses)
+                await connection.execute(tenancy.SET_LOCAL, tenancy.BUSINESSES, scope)
                 await connection.execute(
                     UNDISPATCHED, [one.job_id for one in dispatches], [one.number for one in dispatches]
                 )

@@ -18,9 +18,10 @@ import redis
 from redis.asyncio import Redis
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
+from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
-from rq.utils import utcformat
+from rq.utils import current_timestamp, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
 from server.jobs.runtime import Ended
@@ -164,13 +165,13 @@ class RqView:
         return bool(await self._client.exists(WORKERS_SUSPENDED))
 
     def _fail(self, pipe: Any, job: Job, ended: Ended) -> None:
-        reason = ended.ending.reason or "failed"
-        job.failure_ttl = FAILURE_TTL_S
         # A requeued dispatch carries this back: it reopens the failure it came from, and no other.
         pipe.hset(job.key, "meta", orjson.dumps({"failed_token": ended.claim.token}))
         job.set_status(JobStatus.FAILED, pipeline=pipe)
-        job._handle_failure(reason, pipe, self.worker.name)  # noqa: SLF001 -- rq's own worker calls it so
-        pipe.persist(job.key)
+        pipe.zadd(job.failed_job_registry.key, {job.id: current_timestamp() + FAILURE_TTL_S})
+        reason = ended.ending.reason or "failed"
+        Result.create_failure(job, FAILURE_TTL_S, reason, worker_name=self.worker.name, pipeline=pipe)
+        pipe.expire(job.key, FAILURE_TTL_S)
 
     def _enrol(self, pipe: Any) -> None:
         worker = self.worker
