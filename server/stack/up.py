@@ -29,6 +29,7 @@ from server.stack.supervisor import Supervisor
 from server.stack.valkey import Valkey, ValkeyOptions
 
 _DATABASE = "prosaas"
+_ALMOST_FULL_BYTES = 16 * 1024 * 1024
 _ROLES = (Role.API, Role.CALLS, Role.WORKER, Role.SCHEDULER)
 # How far from PORT each process prefers to listen.
 _OFFSETS = {Role.CALLS: 1, "simulator": 2, Role.WORKER: 3, Role.SCHEDULER: 4}
@@ -49,7 +50,12 @@ async def up(settings: StackSettings) -> None:
         _require_free(settings)
         data.require_room()
         supervisor = Supervisor(MergedLog())
-        await supervisor.run(lambda: _start(settings, data, supervisor))
+        try:
+            await supervisor.run(lambda: _start(settings, data, supervisor))
+        except StartRefusedError:
+            # Whatever refused may have refused for want of room: then that is the sentence to read.
+            data.require_room(_ALMOST_FULL_BYTES)
+            raise
 
 
 def _require_free(settings: StackSettings) -> None:
