@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from simulator.jsontypes import Json
 
 _WORD = re.compile(r"[^\W\d_]{2,}|\d+")
-_KNOWLEDGE_HEADING = re.compile(r"^.{0,60}(knowledge|מאגר|ידע).{0,60}$", re.IGNORECASE)
+_KNOWLEDGE_HEADING = re.compile(r"^\s*(?=#|<\w|.*:\s*$).{0,60}(knowledge|ידע).{0,60}$", re.IGNORECASE)
+_CLOSING_TAG = re.compile(r"^\s*</[\w-]+>\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _LABEL = re.compile(r"^(?:A|Answer|ת|תשובה)\s*:\s*", re.IGNORECASE | re.MULTILINE)
 _QUESTION_LINE = re.compile(r"^(?:Q|Question|ש|שאלה)\s*:.*$", re.IGNORECASE | re.MULTILINE)
@@ -32,8 +33,8 @@ _EMPTY_WORDS = frozenset(_EMPTY_WORDS_TEXT.split())
 def reply_to(messages: Sequence[Json]) -> str:
     """Answer the last user message from the knowledge in the system message, else neutrally.
 
-    Knowledge is what follows a heading line with the word "knowledge" (or its Hebrew), else the whole
-    system message; its entries are parted by blank lines or bullets.
+    Knowledge is what follows the last heading ("Knowledge:", "## Knowledge", "<knowledge>", or in Hebrew),
+    else the whole system message; its entries are parted by blank lines or bullets.
     """
     question = _last_text(messages, "user")
     entries = knowledge_entries("\n\n".join(_texts(messages, "system")))
@@ -43,7 +44,7 @@ def reply_to(messages: Sequence[Json]) -> str:
 
 def knowledge_entries(system_text: str) -> list[str]:
     """Split the system message's knowledge into entries."""
-    lines = system_text.splitlines()
+    lines = [line for line in system_text.splitlines() if not _CLOSING_TAG.match(line)]
     headings = [number for number, line in enumerate(lines) if _KNOWLEDGE_HEADING.match(line)]
     entries: list[str] = []
     open_entry = False
@@ -55,7 +56,7 @@ def knowledge_entries(system_text: str) -> list[str]:
         elif text:
             entries[-1] += "\n" + text
         open_entry = bool(text)
-    return [entry for entry in entries if not re.fullmatch(r"</?[\w-]+>", entry)]
+    return entries
 
 
 def rough_tokens(texts: Iterable[str]) -> int:

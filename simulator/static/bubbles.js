@@ -33,7 +33,7 @@ function body(message, words) {
       if (!message.url) return [element("p", "words", words.voice)];
       const audio = element("audio");
       audio.controls = true;
-      audio.preload = "metadata";
+      audio.preload = "auto";
       audio.src = message.url;
       audio.setAttribute("aria-label", words.voice);
       return [audio];
@@ -63,7 +63,7 @@ function foot(message, words, locale) {
   const line = element("div", "foot");
   if (message.note) line.append(element("span", "note", words[`note_${message.note}`]));
   const at = new Date(message.at);
-  const time = element("time", "", at.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" }));
+  const time = element("time", "", at.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
   time.dateTime = message.at;
   line.append(time);
   if (message.direction === "sent") {

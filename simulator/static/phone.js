@@ -204,4 +204,8 @@ file.addEventListener("change", () => {
   file.value = "";
 });
 identity.addEventListener("change", changeIdentity);
+// The newest bubble stays in sight when the field grows or the sheet opens.
+let wasAtEnd = true;
+chat.addEventListener("scroll", () => { wasAtEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 40; });
+new ResizeObserver(() => { if (wasAtEnd) scrollToEnd(); }).observe(chat);
 listen();
