@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
+from types import FrameType
 from urllib.parse import urlsplit
 
 from simulator.app import create_app
@@ -91,12 +93,18 @@ async def _serve(settings: Settings, *, host: str, port: int) -> None:
     await SimulatorServer(create_app(world), world, host=host, port=port).serve()
 
 
+def _end_well(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
 def main() -> int:
     """Serve until told to stop."""
     parser = _parser()
     arguments = parser.parse_args()
     settings = _settings(parser, arguments)
     configure_logging(arguments.log_format)
+    # uvicorn stops in order on SIGTERM and then raises it once more: being told to stop is no failure.
+    signal.signal(signal.SIGTERM, _end_well)
     try:
         asyncio.run(_serve(settings, host=arguments.host, port=arguments.port))
     except KeyboardInterrupt:
