@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 
-from server.errors import ProsaasError, StartRefusedError
+from server.errors import ProsaasError
 from server.stack.settings import StackSettings, load_stack_settings
 
 Verb = Callable[[argparse.Namespace], Coroutine[None, None, int]]
@@ -54,23 +54,29 @@ async def _up(_options: argparse.Namespace) -> int:
 
 async def _migrate(_options: argparse.Namespace) -> int:
     from server.db.migrate import upgrade
+    from server.stack import reach
 
-    await upgrade(_database_url(_settings()))
+    await upgrade(reach.database_url(_settings()))
     return 0
 
 
 async def _admin_link(_options: argparse.Namespace) -> int:
+    from server.stack import reach
     from server.stack.demo import new_admin_link
 
     settings = _settings()
-    print(await new_admin_link(_database_url(settings), settings.public_url))
+    print(await new_admin_link(reach.database_url(settings), settings.public_url))
     return 0
 
 
 async def _invariants(options: argparse.Namespace) -> int:
     from server.queue.invariants import violations
+    from server.stack import reach
 
-    found = await violations(_database_url(_settings()), simulator_url=options.simulator)
+    settings = _settings()
+    found = await violations(
+        reach.database_url(settings), simulator_url=options.simulator, redis_url=reach.redis_url(settings)
+    )
     for line in found:
         print(line)
     return 1 if found else 0
@@ -81,25 +87,9 @@ def _settings() -> StackSettings:
     return load_stack_settings({name: value for name, value in os.environ.items() if name != "SERVICE_ROLE"})
 
 
-def _database_url(settings: StackSettings) -> str:
-    """Return the operator's database, or the one that `prosaas up` keeps in the data folder."""
-    from server.stack.data_dir import DataDir
-    from server.stack.postgres import Postgres, PostgresOptions
-
-    if settings.database_url:
-        return settings.database_url
-    if not (settings.data_dir / "postgres").exists():
-        raise StartRefusedError(
-            f"DATABASE_URL is not set and there is no database in {settings.data_dir}: set one of them."
-        )
-    kept = DataDir(settings.data_dir).secrets()
-    options = PostgresOptions(
-        data=settings.data_dir / "postgres", password=kept.postgres_password, port=kept.postgres_port
-    )
-    return Postgres(options).url("prosaas")
-
-
 def _sentence(error: OSError) -> str:
+    if isinstance(error, ConnectionError):
+        return f"The database does not answer: start ./run, or check DATABASE_URL ({error})."
     where = f" {error.filename}" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The disk is full{where and ':'}{where}. Free some space, or set DATA_DIR to another disk."

@@ -15,7 +15,7 @@ from server.roles import Role
 from server.stack.child import Child, Program
 from server.stack.data_dir import DataDir
 from server.stack.merged_log import MergedLog
-from server.stack.postgres import Postgres, PostgresOptions
+from server.stack.postgres import Postgres
 from server.stack.programs import (
     DEMO_BUSINESS_ID,
     Addresses,
@@ -23,12 +23,12 @@ from server.stack.programs import (
     shared_environment,
     simulator_program,
 )
+from server.stack.reach import DATABASE, embedded_postgres, embedded_valkey
 from server.stack.settings import StackSettings, url_of
 from server.stack.sockets import first_free, is_free
 from server.stack.supervisor import Supervisor
-from server.stack.valkey import Valkey, ValkeyOptions
+from server.stack.valkey import Valkey
 
-_DATABASE = "prosaas"
 _ALMOST_FULL_BYTES = 16 * 1024 * 1024
 _ROLES = (Role.API, Role.CALLS, Role.WORKER, Role.SCHEDULER)
 # How far from PORT each process prefers to listen.
@@ -94,13 +94,9 @@ def _choose_servers(settings: StackSettings, data: DataDir, taken: set[int]) -> 
         redis_port=first_free(known.redis_port, taken=taken),
     )
     data.keep(kept)
-    postgres = PostgresOptions(
-        data=data.path / "postgres", password=kept.postgres_password, port=kept.postgres_port
-    )
-    valkey = ValkeyOptions(data=data.path / "redis", password=kept.redis_password, port=kept.redis_port)
     return Servers(
-        None if settings.database_url else Postgres(postgres),
-        None if settings.redis_url else Valkey(valkey),
+        None if settings.database_url else embedded_postgres(settings, kept),
+        None if settings.redis_url else embedded_valkey(settings, kept),
     )
 
 
@@ -111,7 +107,7 @@ def _addresses(settings: StackSettings, data: DataDir, servers: Servers, ports: 
         ports=ports,
         public_url=settings.public_url,
         simulator_url=url_of("127.0.0.1", ports["simulator"]),
-        database_url=servers.postgres.url(_DATABASE) if servers.postgres else settings.database_url,
+        database_url=servers.postgres.url(DATABASE) if servers.postgres else settings.database_url,
         redis_url=servers.valkey.url() if servers.valkey else settings.redis_url,
         secret_key=settings.secret_key or kept.secret_key,
         internal_secret=settings.internal_secret or kept.internal_secret,
@@ -127,7 +123,7 @@ async def _start_servers(servers: Servers, supervisor: Supervisor) -> None:
     if programs:
         await supervisor.start_stage(*programs)
     if servers.postgres:
-        await servers.postgres.ensure_database(_DATABASE)
+        await servers.postgres.ensure_database(DATABASE)
 
 
 async def _prepare(where: Addresses, supervisor: Supervisor) -> str:
