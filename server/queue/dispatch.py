@@ -38,7 +38,7 @@ WHERE job.id = lost.id AND job.dispatch_no = lost.number AND job.state = 'ready'
 """
 
 
-def live_channel(business_id: int) -> str:
+def live_channel(business_id: int | str) -> str:
     """Return the pub/sub channel that carries a business's hints."""
     return f"live:{business_id}"
 

@@ -1,0 +1,80 @@
+"""Slots become rows with their jobs, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from server.scheduler import ticks
+from server.scheduler.schedule import TIMETABLE
+
+UTC_ZONE = ZoneInfo("UTC")
+EVERY_FIVE_MINUTES = "whatsapp_sessions_cleanup_job"
+
+
+@pytest.fixture
+async def registered(engine):
+    await ticks.register(engine.scheduler)
+    return engine
+
+
+async def go_back(engine, interval):
+    await engine.look.execute(f"UPDATE schedule SET watermark = now() - interval '{interval}'")
+
+
+async def slots(engine, name=EVERY_FIVE_MINUTES):
+    return await engine.look.fetch("SELECT * FROM schedule_slot WHERE schedule = $1 ORDER BY slot", name)
+
+
+async def test_a_new_entry_starts_with_its_next_slot(registered):
+    dispatches = await ticks.tick(registered.scheduler, UTC_ZONE)
+
+    assert dispatches == []
+    assert await registered.look.fetchval("SELECT count(*) FROM schedule") == len(TIMETABLE)
+
+
+async def test_a_due_slot_is_one_row_and_one_job(registered):
+    await go_back(registered, "5 minutes")
+
+    await ticks.tick(registered.scheduler, UTC_ZONE)
+    await ticks.tick(registered.scheduler, UTC_ZONE)
+
+    [slot] = await slots(registered)
+    assert slot["state"] == "enqueued"
+    assert (
+        await registered.look.fetchval("SELECT kind FROM job WHERE id = $1", slot["job_id"])
+        == EVERY_FIVE_MINUTES
+    )
+
+
+async def test_five_schedulers_at_once_make_one_job_a_slot(registered):
+    await go_back(registered, "5 minutes")
+
+    await asyncio.gather(*(ticks.tick(registered.scheduler, UTC_ZONE) for _ in range(5)))
+
+    assert len(await slots(registered)) == 1
+    assert (
+        await registered.look.fetchval(f"SELECT count(*) FROM job WHERE kind = '{EVERY_FIVE_MINUTES}'") == 1
+    )
+
+
+async def test_after_an_outage_the_latest_slot_runs_and_the_others_say_why_not(registered):
+    await go_back(registered, "1 hour")
+
+    await ticks.tick(registered.scheduler, UTC_ZONE)
+
+    rows = await slots(registered)
+    assert len(rows) == 12
+    assert [row["state"] for row in rows] == ["skipped"] * 11 + ["enqueued"]
+    assert {row["reason"] for row in rows[:-1]} == {"a later slot stands for it"}
+
+
+async def test_the_slots_job_is_announced_and_reaches_redis(registered):
+    await go_back(registered, "5 minutes")
+
+    await registered.dispatcher.announce(await ticks.tick(registered.scheduler, UTC_ZONE))
+    await registered.dispatcher.flushed()
+
+    assert await registered.redis.llen("rq:queue:maintenance") >= 1
