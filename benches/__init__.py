@@ -1,0 +1,1 @@
+"""Benches: each prints ratios measured in one run, side by side with its peers."""

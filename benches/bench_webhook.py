@@ -1,0 +1,219 @@
+"""How many webhooks one api process accepts a second, stored durably, beside its peers.
+
+Every contender is one uvicorn process with uvloop and httptools; PostgreSQL with fsync, Valkey
+with AOF, both on unix sockets; wrk with 32 connections; rounds in shuffled order. Read the
+ratios: the machine is shared.
+
+    ./run bench webhook [--rounds 6] [--seconds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+from server.secrets import Cipher
+
+from server.db.migrate import upgrade
+from server.db.tenancy import credential_digest
+from server.stack.postgres import Postgres, PostgresOptions
+from server.stack.sockets import any_free_port, make_socket_folder
+from server.stack.valkey import Valkey, ValkeyOptions
+
+SECRET = "bench-secret"
+SECRET_KEY = "k" * 40
+HERE = Path(__file__).parent
+TARGETS = {"one_insert": 2.0, "rq_enqueue": 4.0, "bare": 0.5}
+MEANS = {
+    "ours": "ours: stored, deduplicated, job asked and dispatched",
+    "bare": "bare endpoint: checks the secret and answers",
+    "one_insert": "FastAPI + asyncpg, one insert a request",
+    "rq_enqueue": "FastAPI + rq.enqueue, no storage",
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one burst measured."""
+
+    rps: float
+    p99_ms: float
+    failed: int
+
+
+async def main() -> int:
+    """Run the rounds, print the table; exit code 1 when a target is missed."""
+    options = arguments()
+    if not shutil.which("wrk"):
+        sys.stderr.write("wrk is needed: apt-get install wrk\n")
+        return 2
+    async with stores() as environ:
+        found: dict[str, list[Round]] = {name: [] for name in MEANS}
+        for number in range(options.rounds):
+            for name in random.sample(list(MEANS), len(MEANS)):
+                async with contender(name, environ) as port:
+                    await load(port, f"warm{number}{name}", seconds=1)
+                    found[name].append(await load(port, f"r{number}{name}", seconds=options.seconds))
+        await require_everything_stored(environ["DATABASE_URL"])
+    return report(found)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Webhooks accepted a second, beside the usual designs.")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=int, default=3)
+    return parser.parse_args()
+
+
+@asynccontextmanager
+async def stores() -> AsyncIterator[dict[str, str]]:
+    """PostgreSQL and Valkey of the bench's own, with the demo business's channel in place."""
+    sockets = make_socket_folder()
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = Postgres(PostgresOptions(data=Path(folder) / "pg", sockets=sockets))
+        valkey = Valkey(ValkeyOptions(data=Path(folder) / "redis", socket=sockets / "redis.sock"))
+        await postgres.start()
+        await valkey.start()
+        try:
+            await postgres.ensure_database("bench")
+            url = postgres.url("bench")
+            await upgrade(url)
+            await make_channel(url)
+            yield {"DATABASE_URL": url, "REDIS_URL": valkey.url(0), "SECRET_KEY": SECRET_KEY}
+        finally:
+            await valkey.stop()
+            await postgres.stop()
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+async def make_channel(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("INSERT INTO business (id, name) VALUES (6, 'bench')")
+    await connection.execute(
+        "INSERT INTO channel (business_id, kind, base_url, secret_encrypted, token_digest)"
+        " VALUES (6, 'whatsapp_bridge', 'http://127.0.0.1:1', $1, $2)",
+        Cipher(SECRET_KEY).encrypt(SECRET),
+        credential_digest(SECRET),
+    )
+    await connection.close()
+
+
+@asynccontextmanager
+async def contender(name: str, environ: Mapping[str, str]) -> AsyncIterator[int]:
+    """Start one contender as its own process; yields its port."""
+    port = any_free_port()
+    theirs = {
+        "BENCH_SECRET": SECRET,
+        "BENCH_DATABASE_URL": environ["DATABASE_URL"],
+        "BENCH_REDIS_URL": environ["REDIS_URL"],
+    }
+    ours = dict(environ) | {"SERVICE_ROLE": "api", "PORT": str(port), "LOG_LEVEL": "info"}
+    peer = [
+        "uvicorn",
+        f"benches.webhook_peers:{name}",
+        "--port",
+        str(port),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+    ]
+    command = ["server"] if name == "ours" else [*peer, "--no-access-log", "--log-level", "warning"]
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *command,
+            env=os.environ | theirs | ours,
+            stdout=log,
+            stderr=log,
+            cwd=HERE.parent,
+        )
+        try:
+            await until_it_listens(port)
+            yield port
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def until_it_listens(port: int) -> None:
+    deadline = asyncio.get_running_loop().time() + 20
+    async with httpx.AsyncClient() as client:
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                await client.get(f"http://127.0.0.1:{port}/healthz")
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+async def load(port: int, run: str, *, seconds: int) -> Round:
+    """Load one contender with wrk."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            "wrk",
+            "-t",
+            "1",
+            "-c",
+            "32",
+            "-d",
+            f"{seconds}s",
+            "--latency",
+            "-s",
+            str(HERE / "webhook_load.lua"),
+        ),
+        *(f"http://127.0.0.1:{port}/webhook/whatsapp/incoming", "--", SECRET, run),
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    [line] = [line for line in output.decode().splitlines() if line.startswith("RESULT ")]
+    told = json.loads(line.removeprefix("RESULT "))
+    return Round(told["requests"] / told["seconds"], told["p99_ms"], told["failed"])
+
+
+async def require_everything_stored(url: str) -> None:
+    """Fail unless every event of ours has exactly its one job: a fast path that loses is no path."""
+    connection = await asyncpg.connect(url)
+    events = await connection.fetchval("SELECT count(*) FROM inbox_event")
+    jobs = await connection.fetchval("SELECT count(*) FROM job WHERE kind = 'webhook_process_job'")
+    await connection.close()
+    if not events or events != jobs:
+        raise SystemExit(f"{events} events, {jobs} jobs: something was lost")
+    print(f"{events} events stored, {jobs} jobs asked for")
+
+
+def report(found: Mapping[str, list[Round]]) -> int:
+    """Print medians and ratios; return 1 when a target is missed."""
+    medians = {name: statistics.median(one.rps for one in rounds) for name, rounds in found.items()}
+    for name, rounds in found.items():
+        p99_ms = statistics.median(one.p99_ms for one in rounds)
+        spread = f"{min(one.rps for one in rounds):.0f}-{max(one.rps for one in rounds):.0f}"
+        failed = sum(one.failed for one in rounds)
+        print(f"{MEANS[name]:52} {medians[name]:7.0f} rps [{spread}]  p99 {p99_ms:5.1f} ms  failed {failed}")
+    missed = 0
+    for name, target in TARGETS.items():
+        ratio = medians["ours"] / medians[name]
+        missed += ratio < target
+        print(f"ours / {name:12} {ratio:5.2f}  (target {target})")
+    return 1 if missed or any(one.failed for one in found["ours"]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
