@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -39,18 +41,33 @@ def main() -> int:
         return 2
 
 
+class _Server(uvicorn.Server):
+    """Tells the application as soon as it is asked to stop, so that live pages end first."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
 def serve(settings: Settings) -> int:
     """Serve HTTP as api or calls until SIGTERM or SIGINT."""
     require(settings.service_role, Right.SERVE_PEOPLE)
     log.configure(log_format=settings.log_format, level=settings.log_level)
     from server.app_factory import create_app
 
+    stopping = asyncio.Event()
     config = uvicorn.Config(
-        create_app(settings, settings.service_role),
+        create_app(settings, settings.service_role, stopping),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -58,7 +75,7 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=SHUTDOWN_S,
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, stopping)
     server.run()
     return 0 if server.started else 1
 

@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from server.api.routes import api_routes
 from server.config import Settings
-from server.domains.messaging.receiving import Receiver
+from server.domains.messaging import Receiver
 from server.health import Health
+from server.queue.live import RedisLive
 from server.roles import Right, Role, require
+from server.web.context import open_web
+from server.web.routes import web_middleware, web_routes
 from server.wiring import House, open_house
 
 
-def create_app(settings: Settings, role: Role) -> Starlette:
-    """Build the application; its connections open when it starts and close when it stops."""
+def create_app(settings: Settings, role: Role, stopping: asyncio.Event | None = None) -> Starlette:
+    """Build the application; its connections open when it starts and close when it stops.
+
+    Set `stopping` when the server begins to stop: live pages end, readiness turns false.
+    """
     require(role, Right.SERVE_PEOPLE)
+    ending = stopping or asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_house(settings) as house:
-            app.router.routes.extend(routes(house, role))
+            app.router.routes.extend(routes(house, role, ending))
             yield
 
     return Starlette(lifespan=lifespan)
 
 
-def routes(house: House, role: Role) -> list[Route]:
+def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:
     """Return the URLs of a role; people's pages and webhooks belong to the api."""
-    health = Health(required={"postgres": house.database.ping}, reported={"redis": house.ping_redis})
-    found = [Route(path, health_endpoint(health)) for path in ("/healthz", "/readyz", "/metrics")]
+    health = Health(
+        required={"postgres": house.database.ping},
+        reported={"redis": house.ping_redis},
+        is_stopping=stopping.is_set,
+    )
+    found: list[BaseRoute] = [
+        Route(path, health_endpoint(health)) for path in ("/healthz", "/readyz", "/metrics")
+    ]
     if role is Role.API:
         found += api_routes(Receiver(house.database), house.outside)
+        found.append(pages(house, stopping))
     return found
+
+
+def pages(house: House, stopping: asyncio.Event) -> Mount:
+    """Return everything that people open in a browser."""
+    context = open_web(
+        database=house.database,
+        live=RedisLive(house.redis),
+        public_url=house.settings.public_url,
+        simulator_url=house.settings.simulator_url,
+        stopping=stopping,
+    )
+    return Mount("/", routes=web_routes(context), middleware=web_middleware())
 
 
 def health_endpoint(health: Health) -> Callable[[Request], Awaitable[Response]]:

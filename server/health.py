@@ -36,11 +36,12 @@ class Health:
         required: Mapping[str, Callable[[], Awaitable[None]]],
         reported: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         is_alive: Callable[[], bool] = lambda: True,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._required = dict(required)
         self._reported = dict(reported or {})
         self._is_alive = is_alive
-        self.stopping = False
+        self._is_stopping = is_stopping
 
     async def answer(self, path: str) -> tuple[int, bytes, bytes]:
         """Return status, content type and body for one of the three paths; 404 for others."""
@@ -58,7 +59,7 @@ class Health:
     async def _ready(self) -> tuple[int, bytes, bytes]:
         checks = self._required | self._reported
         told = dict(zip(checks, await asyncio.gather(*map(_told, checks.values())), strict=True))
-        ready = not self.stopping and all(told[name] == "ok" for name in self._required)
+        ready = not self._is_stopping() and all(told[name] == "ok" for name in self._required)
         return (200 if ready else 503), TYPE_JSON, orjson.dumps({"ready": ready} | told)
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:

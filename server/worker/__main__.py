@@ -38,14 +38,14 @@ async def work(settings: Settings) -> None:
         health = Health(
             required={"postgres": house.database.ping, "redis": house.ping_redis},
             is_alive=lambda: monotonic_s() - process.last_look_s < STUCK_AFTER_S,
+            is_stopping=lambda: process.is_stopping,
         )
         loop = asyncio.get_running_loop()
         working = asyncio.current_task()
 
         def on_signal() -> None:
-            if health.stopping and working is not None:
+            if process.is_stopping and working is not None:
                 working.cancel()
-            health.stopping = True
             process.stop()
 
         for number in (signal.SIGTERM, signal.SIGINT):

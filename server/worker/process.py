@@ -71,6 +71,11 @@ class WorkerProcess:
         self._stopping.set()
         self._slot_freed.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether `stop` was called."""
+        return self._stopping.is_set()
+
     async def run(self, *, drain_grace_s: float) -> None:
         """Work until stopped."""
         await self._view.register()
