@@ -1,5 +1,7 @@
 """The strings that tests and scripts pull: everything under /sim."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -11,6 +13,7 @@ from simulator.world import world_of
 
 DEFAULT_LISTED = 1_000
 MOST_LISTED = 100_000
+_RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)", re.ASCII)
 
 
 async def list_calls(request: Request) -> Response:
@@ -43,8 +46,17 @@ async def media(request: Request) -> Response:
     stored = world_of(request).media.get(request.path_params["name"])
     if stored is None:
         return JSONResponse({"error": "There is no such file, or it had to make room."}, 404)
-    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
-    return Response(stored.data, media_type=stored.mimetype, headers=headers)
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox", "Accept-Ranges": "bytes"}
+    # Browsers learn a recording's length, and let it be wound, only where they may ask for a part.
+    part = _RANGE.fullmatch(request.headers.get("range", ""))
+    if part is None:
+        return Response(stored.data, media_type=stored.mimetype, headers=headers)
+    size, first = len(stored.data), int(part["first"])
+    last = min(int(part["last"] or size), size - 1)
+    if first > last:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return Response(stored.data[first : last + 1], 206, media_type=stored.mimetype, headers=headers)
 
 
 ROUTES = [

@@ -84,6 +84,16 @@ async def test_a_photo_and_a_voice_note_can_be_fetched(outside: Outside):
     assert (sound.content[:4], sound.headers["content-type"]) == (b"OggS", "audio/ogg; codecs=opus")
 
 
+async def test_a_recording_is_served_in_parts_so_that_its_length_is_known(outside: Outside):
+    await outside.write(kind="voice")
+    url = outside.receiver.bodies[0]["payload"]["messages"][0]["message"]["audioMessage"]["url"]
+    part = await outside.client.get(url, headers={"Range": "bytes=0-3"})
+    beyond = await outside.client.get(url, headers={"Range": "bytes=999999-"})
+    assert (part.status_code, part.content) == (206, b"OggS")
+    assert part.headers["content-range"].startswith("bytes 0-3/")
+    assert beyond.status_code == 416
+
+
 async def test_a_chosen_picture_travels_as_it_is(outside: Outside):
     media = {"data": base64.b64encode(b"picture").decode(), "mimetype": "image/jpeg"}
     await outside.write(kind="image", media=media)
