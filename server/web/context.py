@@ -1,0 +1,72 @@
+"""What pages stand on, built once a process, and what is known of one visit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import jinja2
+
+from server.db import Database
+from server.domains.accounts import Attempts, Login
+from server.web.assets import Assets, load_assets
+from server.web.feed import LiveFeed, StreamLimit
+from server.web.rendering import load_templates
+from server.web.words import Language, Words, load_words
+
+
+@dataclass(frozen=True)
+class WebContext:
+    """What every page may use; `stopping` is set when the server begins to stop."""
+
+    database: Database
+    live: LiveFeed
+    public_url: str
+    simulator_url: str
+    stopping: asyncio.Event
+    assets: Assets
+    templates: jinja2.Environment
+    words: Mapping[Language, Words]
+    attempts: Attempts = field(default_factory=Attempts)
+    streams: StreamLimit = field(default_factory=StreamLimit)
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether people reach us over HTTPS."""
+        return self.public_url.startswith("https://")
+
+
+def open_web(
+    *, database: Database, live: LiveFeed, public_url: str, simulator_url: str, stopping: asyncio.Event
+) -> WebContext:
+    """Read templates, translations and static files, so that no request waits for a disk."""
+    assets = load_assets()
+    return WebContext(
+        database=database,
+        live=live,
+        public_url=public_url.rstrip("/"),
+        simulator_url=simulator_url.rstrip("/"),
+        stopping=stopping,
+        assets=assets,
+        templates=load_templates(assets),
+        words=load_words(),
+    )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of a person: who they are, what they read, and the form they sent."""
+
+    context: WebContext
+    words: Words
+    form_token: str
+    login: Login | None = None
+    form: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MemberVisit(Visit):
+    """A visit of someone who is logged in."""
+
+    login: Login

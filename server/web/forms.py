@@ -1,0 +1,53 @@
+"""Posted forms: read with a bound, and accepted only from our own pages."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+from server.errors import BadInputError
+
+FIELD = "csrf"
+HEADER = "x-csrf-token"
+LARGEST_FORM_BYTES = 16 * 1024
+MOST_FIELDS = 50
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """Return the fields of a URL-encoded form; raise BadInputError `form_invalid`."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_FORM_BYTES:
+            raise BadInputError("form_invalid", "The form is too large.")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise BadInputError("form_invalid", "The form cannot be read.") from None
+
+
+def require_own_page(
+    request: Request, form: Mapping[str, str], *, token: str | None, public_url: str
+) -> None:
+    """Raise BadInputError `form_foreign` unless one of our pages, shown to this visitor, sent this.
+
+    The token decides. What the browser says of where the request comes from is looked at as well:
+    Sec-Fetch-Site is only sent to secure addresses, and Origin is `null` for our own forms because
+    our pages send no referrer (Fetch, "append a request Origin header").
+    """
+    sent = request.headers.get(HEADER) or form.get(FIELD, "")
+    is_known = bool(token) and hmac.compare_digest(sent.encode(), (token or "").encode())
+    if not (is_known and _may_come_from_here(request, public_url)):
+        raise BadInputError("form_foreign", "The form did not come from our page: load it again.")
+
+
+def _may_come_from_here(request: Request, public_url: str) -> bool:
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("origin", "null")
+    own = {urlsplit(public_url).netloc, request.headers.get("host", "")}
+    return origin == "null" or urlsplit(origin).netloc in own

@@ -1,0 +1,34 @@
+"""Every URL of the pages for people."""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from server.web import demo, door, inbox, live
+from server.web.context import WebContext
+from server.web.gate import anyone, members
+from server.web.headers import SecurityHeaders
+
+
+def web_routes(context: WebContext) -> list[Route]:
+    """Return the pages' routes; the demo exists only beside a simulated outside world."""
+    routes = [
+        Route("/", anyone(context, door.home)),
+        Route("/login", anyone(context, door.show_login)),
+        Route("/login", anyone(context, door.log_in), methods=["POST"]),
+        Route("/logout", members(context, door.log_out), methods=["POST"]),
+        Route("/enter/{token}", anyone(context, door.enter)),
+        Route("/inbox", members(context, inbox.show_inbox)),
+        Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
+        Route("/live", members(context, live.stream)),
+        Route("/static/{name}", context.assets.serve),
+    ]
+    if context.simulator_url:
+        routes.append(Route("/demo", members(context, demo.show_demo)))
+    return routes
+
+
+def web_middleware() -> list[Middleware]:
+    """Return what stands around every answer of the process, of machines' URLs too."""
+    return [Middleware(SecurityHeaders)]

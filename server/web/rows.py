@@ -1,0 +1,172 @@
+"""Rows as pages show them: one shape for the template and for the live stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from server import clock
+from server.domains.messaging.pages import ConversationRow, Journey, MessageRow
+from server.web.steps import State, Step, tell_steps
+from server.web.text import duration, inert
+from server.web.words import Words
+
+TONES = 6
+KINDS = {
+    "image": "kind.image",
+    "video": "kind.video",
+    "document": "kind.document",
+    "audio": "kind.audio",
+    "voice": "kind.voice",
+    "sticker": "kind.sticker",
+    "location": "kind.location",
+    "contact": "kind.contact",
+    "reaction": "kind.reaction",
+    "edit": "kind.edit",
+    "delete": "kind.delete",
+    "unsupported": "kind.unsupported",
+}
+AUTHORS = {"customer": "author.customer", "assistant": "author.assistant", "person": "author.person"}
+STATUSES = {
+    "queued": "status.queued",
+    "sending": "status.sending",
+    "unknown": "status.unknown",
+    "sent": "status.sent",
+    "delivered": "status.delivered",
+    "read": "status.read",
+    "failed": "status.failed",
+}
+ANSWERING = {"on": "answering.on", "paused": "answering.paused", "off": "answering.off"}
+STEPS = {
+    "received": "steps.received",
+    "stored": "steps.stored",
+    "enqueued": "steps.enqueued",
+    "running": "steps.running",
+    "drafted": "steps.drafted",
+    "sent": "steps.sent",
+    "delivered": "steps.delivered",
+}
+
+View = dict[str, Any]
+
+EMPTY_CONVERSATION: View = dict.fromkeys(
+    ("id", "href", "name", "initial", "snippet", "by", "clock", "at", "needs_person", "answering", "mode"), ""
+) | {"tone": "0"}
+EMPTY_MESSAGE: View = dict.fromkeys(
+    (
+        "id",
+        "side",
+        "author",
+        "by",
+        "text",
+        "kind",
+        "kind_word",
+        "status",
+        "status_word",
+        "reason",
+        "clock",
+        "at",
+    ),
+    "",
+) | {"position": 0, "sources": []}
+
+
+class Shape:
+    """Turns rows into what a reader of one language, in one business's time zone, sees."""
+
+    def __init__(self, words: Words, time_zone: str, *, folder: str) -> None:
+        """`folder` is the address under which a conversation opens, such as /inbox/."""
+        self._words = words
+        self._zone = ZoneInfo(time_zone)
+        self._folder = folder
+
+    def conversation(self, row: ConversationRow) -> View:
+        """Return one line of the inbox, which also heads an open conversation."""
+        name = inert(row.name or row.phone or self._words("inbox.nameless")).strip()
+        return {
+            "id": str(row.id),
+            "href": f"{self._folder}{row.id}",
+            "name": name,
+            "initial": next((letter.upper() for letter in name if letter.isalpha()), "#"),
+            "tone": str(row.id.int % TONES),
+            "snippet": self._snippet(row),
+            "by": self._words(AUTHORS[row.last_author]) if row.last_author in {"assistant", "person"} else "",
+            "clock": self._clock(row.last_message_at),
+            "at": row.last_message_at.isoformat(),
+            "needs_person": self._words("inbox.needs_person") if row.needs_person else "",
+            "answering": self._words(ANSWERING[row.answering]),
+            "mode": row.answering,
+        }
+
+    def message(self, row: MessageRow) -> View:
+        """Return one bubble."""
+        kind = KINDS.get(row.kind)
+        return {
+            "id": str(row.id),
+            "position": row.position,
+            "side": row.direction,
+            "author": row.author,
+            "by": "" if row.author == "customer" else self._words(AUTHORS[row.author]),
+            "kind": row.kind if kind else "",
+            "kind_word": self._words(kind) if kind else "",
+            "text": inert(row.text or ""),
+            "status": row.status,
+            "status_word": self._words(STATUSES[row.status]) if row.direction == "out" else "",
+            "reason": inert(row.status_reason or "") if row.status == "failed" else "",
+            "sources": [inert(title) for title in _titles(row.sources)],
+            "clock": self._clock(row.created_at),
+            "at": row.created_at.isoformat(),
+        }
+
+    def steps(self, journey: Journey | None) -> View:
+        """Return the strip: how each step stands, how long after the first it came, and a note."""
+        if journey is None:
+            waiting = [{"name": name, "state": State.TODO, "after": ""} for name in STEPS]
+            return {"event": "", "steps": waiting, "latest": waiting[0], "note": "", "mood": ""}
+        told = tell_steps(journey)
+        noted = next((step for step in told if step.note), None)
+        steps: list[View] = [
+            {
+                "name": step.name,
+                "state": step.state,
+                "after": self._after((step.at - journey.received_at).total_seconds()) if step.at else "",
+            }
+            for step in told
+        ]
+        return {
+            "event": inert(journey.provider_event_id),
+            "steps": steps,
+            "latest": steps[told.index(noted)]
+            if noted
+            else [s for s in steps if s["state"] == State.DONE][-1],
+            "note": self._note(noted) if noted else "",
+            "mood": noted.state if noted else "",
+        }
+
+    def _note(self, step: Step) -> str:
+        return " ".join(filter(None, (self._words(step.note or ""), inert(step.detail or ""))))
+
+    def _after(self, seconds: float) -> str:
+        return duration(
+            seconds,
+            milliseconds_word=self._words("time.milliseconds"),
+            seconds_word=self._words("time.seconds"),
+        )
+
+    def _snippet(self, row: ConversationRow) -> str:
+        if row.last_text:
+            return inert(" ".join(row.last_text.split()))
+        kind = KINDS.get(row.last_kind or "")
+        return self._words(kind) if kind else ""
+
+    def _clock(self, moment: datetime) -> str:
+        local = moment.astimezone(self._zone)
+        is_today = local.date() == clock.utc_now().astimezone(self._zone).date()
+        return f"{local:%H:%M}" if is_today else f"{local.day}.{local.month}."
+
+
+def _titles(sources: Sequence[Any]) -> list[str]:
+    named = (source.get("title") if isinstance(source, dict) else source for source in sources)
+    return [title for title in named if isinstance(title, str) and title]

@@ -1,0 +1,94 @@
+"""What a page of conversations shows at one moment; the page and its live stream read it alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.requests import Request
+
+from server.db import Session
+from server.domains.messaging.pages import (
+    ConversationPage,
+    Journey,
+    list_conversations,
+    read_conversation,
+    read_newest_steps,
+    read_steps,
+)
+from server.web.context import MemberVisit
+from server.web.rows import Shape, View
+
+LINES = 50
+BUBBLES = 100
+
+
+class Place(StrEnum):
+    """Where conversations are shown; the value is what the live stream is asked for."""
+
+    INBOX = "inbox"
+    DEMO = "demo"
+
+
+FOLDERS = {Place.INBOX: "/inbox/", Place.DEMO: "/demo?conversation="}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A page of conversations and the one it has open; the demo opens the newest by itself."""
+
+    place: Place
+    chosen: UUID | None = None
+
+    @property
+    def live_url(self) -> str:
+        """Return the address of the stream that keeps this page up to date."""
+        chosen = {"conversation": str(self.chosen)} if self.chosen else {}
+        return f"/live?{urlencode({'page': self.place} | chosen)}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The list, the open conversation with its bubbles, and on the demo the seven steps."""
+
+    conversations: list[View]
+    opened: View | None
+    messages: list[View]
+    steps: View | None
+
+
+def chosen_conversation(request: Request) -> UUID | None:
+    """Read the query's `conversation`; what is not an id counts as none."""
+    try:
+        return UUID(request.query_params.get("conversation", ""))
+    except ValueError:
+        return None
+
+
+async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Scene:
+    """Read everything a page shows, in one transaction of the visitor's business."""
+    business_id = visit.login.business_id
+    rows = await list_conversations(session, business_id, LINES)
+    opens = window.chosen
+    if opens is None and window.place is Place.DEMO and rows:
+        opens = rows[0].id
+    page = await read_conversation(session, opens, BUBBLES) if opens else None
+    shape = Shape(visit.words, visit.login.time_zone, folder=FOLDERS[window.place])
+    return Scene(
+        conversations=[shape.conversation(row) for row in rows],
+        opened=shape.conversation(page.conversation) if page else None,
+        messages=[shape.message(message) for message in page.messages] if page else [],
+        steps=shape.steps(await _journey(session, visit, window, page))
+        if window.place is Place.DEMO
+        else None,
+    )
+
+
+async def _journey(
+    session: Session, visit: MemberVisit, window: Window, page: ConversationPage | None
+) -> Journey | None:
+    if window.chosen is not None and page is not None:
+        return await read_steps(session, page.conversation.id)
+    return await read_newest_steps(session, visit.login.business_id)
