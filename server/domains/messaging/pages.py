@@ -1,0 +1,190 @@
+"""What pages show of conversations: read only, always of the transaction's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from server.db import Session
+from server.queue import Asked
+from server.queue.catalog import WebhookProcess
+
+
+@dataclass(frozen=True)
+class ConversationRow:
+    """One line of the inbox; `answering` is on, paused or off."""
+
+    id: UUID
+    name: str | None
+    phone: str | None
+    answering: str
+    needs_person: bool
+    last_message_at: datetime
+    last_author: str | None
+    last_kind: str | None
+    last_text: str | None
+    last_status: str | None
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """One bubble; `sources` are the knowledge entries an answer was made from."""
+
+    id: UUID
+    position: int
+    direction: str
+    author: str
+    kind: str
+    text: str | None
+    details: Mapping[str, Any]
+    sources: Sequence[Any]
+    status: str
+    status_reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ConversationPage:
+    """A conversation with its newest messages, oldest first."""
+
+    conversation: ConversationRow
+    messages: Sequence[MessageRow]
+
+
+@dataclass(frozen=True)
+class Journey:
+    """How far one event of a customer came: a moment for each thing that has happened."""
+
+    event_id: UUID
+    provider_event_id: str
+    event_state: str
+    event_reason: str | None
+    conversation_id: UUID | None
+    received_at: datetime
+    job_state: str | None
+    enqueued_at: datetime | None
+    dispatched_at: datetime | None
+    due_at: datetime | None
+    attempts: int
+    started_at: datetime | None
+    drafted_at: datetime | None
+    effect_state: str | None
+    sent_at: datetime | None
+    answer_status: str | None
+    answer_status_at: datetime | None
+    answer_reason: str | None
+
+
+CONVERSATIONS = """
+SELECT conversation.id, contact.name, phone.value AS phone,
+       CASE WHEN NOT conversation.ai_enabled OR NOT business.ai_enabled THEN 'off'
+            WHEN conversation.ai_paused_until > now() THEN 'paused' ELSE 'on' END AS answering,
+       conversation.needs_person, conversation.last_message_at,
+       last.author AS last_author, last.kind AS last_kind, left(last.text, 200) AS last_text,
+       last.status AS last_status
+FROM conversation
+JOIN business ON business.id = conversation.business_id
+JOIN contact ON contact.id = conversation.contact_id
+LEFT JOIN LATERAL (
+    SELECT value FROM contact_identity
+    WHERE contact_id = contact.id AND kind = 'phone' ORDER BY created_at, value LIMIT 1) AS phone ON true
+LEFT JOIN LATERAL (
+    SELECT author, kind, text, status FROM message
+    WHERE conversation_id = conversation.id ORDER BY position DESC LIMIT 1) AS last ON true
+"""
+# The cast lets one statement serve both the first page and those after it.
+LIST = """
+WHERE conversation.business_id = :business_id
+  AND (cast(:before AS timestamptz) IS NULL OR conversation.last_message_at < :before)
+ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
+"""
+ONE = "WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1"
+MESSAGES = """
+SELECT id, position, direction, author, kind, text, details, sources, status, status_reason, created_at
+FROM message WHERE conversation_id = :conversation_id ORDER BY position DESC LIMIT :limit
+"""
+# An event that was not looked at yet may turn out to be a receipt or an echo of ours: the first is
+# told by its id, the second by a message of ours that already has it.
+NEWEST_EVENT = """
+SELECT event.id, event.business_id FROM inbox_event AS event
+LEFT JOIN message ON message.id = event.message_id
+WHERE event.business_id = :business_id AND (message.direction = 'in' OR (
+    message.id IS NULL AND event.state = 'stored' AND event.event_id NOT LIKE 'status:%'
+    AND NOT EXISTS (SELECT FROM message AS ours WHERE ours.business_id = event.business_id
+                      AND ours.channel_id = event.channel_id AND ours.provider_id = event.event_id)))
+ORDER BY event.received_at DESC, message.position DESC NULLS FIRST, event.id LIMIT 1
+"""
+NEWEST_EVENT_OF = """
+SELECT event.id, event.business_id FROM message
+JOIN inbox_event AS event ON event.business_id = message.business_id
+ AND event.channel_id = message.channel_id AND event.event_id = message.provider_id
+WHERE message.conversation_id = :conversation_id AND message.direction = 'in'
+ORDER BY message.position DESC LIMIT 1
+"""
+JOURNEY = """
+SELECT event.id AS event_id, event.event_id AS provider_event_id, event.state AS event_state,
+       event.reason AS event_reason, message.conversation_id, event.received_at,
+       job.state AS job_state, job.created_at AS enqueued_at, job.dispatched_at, job.due_at,
+       coalesce(job.attempts, 0) AS attempts,
+       (SELECT min(started_at) FROM job_attempt WHERE job_id = job.id) AS started_at,
+       answer.created_at AS drafted_at, effect.state AS effect_state,
+       CASE WHEN effect.state IN ('sent', 'confirmed') THEN coalesce(effect.settled_at, effect.sending_at)
+            END AS sent_at,
+       answer.status AS answer_status, answer.status_at AS answer_status_at,
+       answer.status_reason AS answer_reason
+FROM inbox_event AS event
+LEFT JOIN message ON message.id = event.message_id
+LEFT JOIN job ON job.id = :job_id
+LEFT JOIN message AS answer ON answer.answers_message_id = message.id
+LEFT JOIN effect ON effect.key = answer.effect_key
+WHERE event.id = :event_id ORDER BY event.id LIMIT 1
+"""
+
+
+async def list_conversations(
+    session: Session, business_id: int, limit: int = 50, before: datetime | None = None
+) -> list[ConversationRow]:
+    """Return the inbox's lines, the newest first; `before` is where the page above ended."""
+    rows = await session.execute(
+        text(CONVERSATIONS + LIST), {"business_id": business_id, "limit": limit, "before": before}
+    )
+    return [_conversation(row) for row in rows]
+
+
+async def read_conversation(
+    session: Session, conversation_id: UUID, limit: int = 100
+) -> ConversationPage | None:
+    """Return a conversation, or None when this transaction's business has no such one."""
+    row = (await session.execute(text(CONVERSATIONS + ONE), {"conversation_id": conversation_id})).first()
+    if row is None:
+        return None
+    found = await session.execute(text(MESSAGES), {"conversation_id": conversation_id, "limit": limit})
+    messages = [MessageRow(**message._mapping) for message in found]  # noqa: SLF001 -- SQLAlchemy's public name
+    return ConversationPage(_conversation(row), messages[::-1])
+
+
+async def read_newest_steps(session: Session, business_id: int) -> Journey | None:
+    """Return the way of the newest thing a customer wrote, even while nobody has looked at it."""
+    event = (await session.execute(text(NEWEST_EVENT), {"business_id": business_id})).first()
+    return None if event is None else await _journey(session, event)
+
+
+async def read_steps(session: Session, conversation_id: UUID) -> Journey | None:
+    """Return the way of the newest thing the customer of one conversation wrote."""
+    event = (await session.execute(text(NEWEST_EVENT_OF), {"conversation_id": conversation_id})).first()
+    return None if event is None else await _journey(session, event)
+
+
+async def _journey(session: Session, event: Row[Any]) -> Journey | None:
+    job_id = Asked(WebhookProcess(event.id), event.business_id).row()["id"]
+    row = (await session.execute(text(JOURNEY), {"event_id": event.id, "job_id": job_id})).first()
+    return None if row is None else Journey(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+def _conversation(row: Row[Any]) -> ConversationRow:
+    return ConversationRow(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
