@@ -6,7 +6,7 @@ other: `wiring` brings them together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -158,9 +158,17 @@ class LanguageModel(Protocol):
         """Return the next assistant turn; raise ProviderError when it cannot be had in time."""
 
 
+def _keep_sealed(_sealed: str) -> str:
+    raise LookupError("this process was given no key to the channels' secrets")
+
+
 @dataclass(frozen=True)
 class Outside:
-    """The outside world as handlers see it; `model` is None where no model is configured."""
+    """The outside world as handlers see it; `model` is None where no model is configured.
+
+    `open_secret` turns a channel's stored secret into the one that its provider knows.
+    """
 
     channels: Mapping[str, MessageChannel]
     model: LanguageModel | None = None
+    open_secret: Callable[[str], str] = _keep_sealed

@@ -82,7 +82,11 @@ def outside_world(settings: Settings, http: httpx.AsyncClient) -> Outside:
         if settings.openai_base_url
         else None
     )
-    return Outside(channels={"whatsapp_bridge": WhatsappBridge(http)}, model=model)
+    return Outside(
+        channels={"whatsapp_bridge": WhatsappBridge(http)},
+        model=model,
+        open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
+    )
 
 
 async def refuse_unsafe_database(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from server.queue import catalog
 from server.queue.asking import Asked, Changed, Dispatch, enqueue
-from server.queue.effects import EffectResult, EffectState, plan_effect, settle_effect
+from server.queue.effects import EffectResult, EffectState, abandon_effect, plan_effect, settle_effect
 from server.queue.kinds import HANDLERS, KINDS, handles
 from server.queue.run import Run
 
@@ -15,6 +15,7 @@ __all__ = [
     "EffectResult",
     "EffectState",
     "Run",
+    "abandon_effect",
     "catalog",
     "enqueue",
     "handles",

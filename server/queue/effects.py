@@ -72,6 +72,10 @@ SETTLE = """
 UPDATE effect SET state = $2, provider_ref = coalesce($3, provider_ref), settled_at = now()
 WHERE key = $1 AND state IN ('sending', 'unknown', 'not_sent') RETURNING key
 """
+ABANDON = """
+UPDATE effect SET state = 'abandoned', reason = $2, settled_at = now()
+WHERE key = $1 AND state IN ('planned', 'not_sent') RETURNING key
+"""
 
 
 async def plan_effect(session: Session, *, key: str, business_id: int, provider: str) -> None:
@@ -84,6 +88,11 @@ async def settle_effect(
 ) -> bool:
     """Record evidence from outside (a receipt, an echo); tell whether it settled an open effect."""
     return await (await driver_of(session)).fetchrow(SETTLE, key, state.value, provider_ref) is not None
+
+
+async def abandon_effect(session: Session, *, key: str, reason: str) -> bool:
+    """Call off, in the caller's transaction, what was not sent; tell whether it will never be."""
+    return await (await driver_of(session)).fetchrow(ABANDON, key, reason) is not None
 
 
 async def begin(connection: asyncpg.Connection, key: str, job_id: str, token: int) -> EffectResult:
