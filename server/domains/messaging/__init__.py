@@ -1,0 +1,32 @@
+"""Conversations with customers: the inbox, what was said, and the assistant's answers."""
+
+from server.domains.messaging.connecting import connect_bridge, find_account
+from server.domains.messaging.models import (
+    Channel,
+    Conversation,
+    ConversationSession,
+    InboxConflict,
+    InboxEvent,
+    Message,
+)
+from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
+from server.domains.messaging.service import process_event
+from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
+
+__all__ = [
+    "Channel",
+    "Conversation",
+    "ConversationSession",
+    "Delivery",
+    "InboxConflict",
+    "InboxEvent",
+    "Message",
+    "Receiver",
+    "UnknownBusinessError",
+    "WrongSecretError",
+    "close_stale_sessions",
+    "connect_bridge",
+    "find_account",
+    "forget_old_events",
+    "process_event",
+]

@@ -1,0 +1,212 @@
+"""Answering a customer: decide, draft outside any transaction, decide again, send once.
+
+The conversation's row is locked while it is decided, so of several messages handled at once the
+newest is answered; a draft that went stale is dropped where it would have been recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from server.db import Session
+from server.domains import assistant
+from server.domains.messaging import inbox, own, queries
+from server.domains.messaging.connecting import find_account
+from server.domains.messaging.intake import Question
+from server.domains.messaging.models import Message
+from server.domains.messaging.queries import Line, Said
+from server.domains.messaging.rules import (
+    HISTORY_TURNS,
+    OVERTAKEN,
+    TAKEN_OVER,
+    Way,
+    is_takeover,
+    reply_key,
+    status_of_effect,
+    way_of,
+    why_silent,
+)
+from server.errors import ProviderBusyError, ProviderDownError
+from server.log import get_logger
+from server.ports import ChannelEvent, ChatTurn, DeliveryStatus
+from server.queue import Changed, EffectResult, EffectState, Run, abandon_effect, plan_effect
+
+log = get_logger(__name__)
+
+TOLD_TO_WAIT = "not answered again: the customer knows that a person will answer"
+NOTHING_TO_SAY = "not answered: the assistant had nothing to say"
+
+
+async def answer(run: Run, question: Question) -> None:
+    """Answer a customer's message at most once, whatever runs before this one have done.
+
+    Raises ProviderDownError when the provider took nothing and the sending may be tried again.
+    """
+    history: Sequence[Line] = ()
+    async with run.step() as session:
+        reply = await queries.find_reply(session, question.message_id)
+        if reply is None or await queries.is_unsent(session, reply_key(question.message_id)):
+            silence = await _why_silent(session, run, question)
+            if silence is not None:
+                await _stay_silent(session, question, reply, silence)
+                return
+            if reply is not None:
+                await queries.queue_again(session, reply.id)
+        if reply is None:
+            history = await queries.read_history(
+                session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
+            )
+    if reply is None:
+        reply = await _draft(run, question, history)
+    if reply is not None:
+        await _send(run, question, reply)
+
+
+async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Message | None:
+    draft = await assistant.draft_reply(
+        run.database,
+        run.outside.model,
+        business_id=question.business_id,
+        history=turns(history),
+        kind=question.kind,
+    )
+    async with run.step() as session:
+        silence = await _why_silent(session, run, question) or await _why_useless(session, question, draft)
+        if silence is not None:
+            log.info("draft_dropped", message_id=str(question.message_id), why=silence)
+            await _stay_silent(session, question, None, silence)
+            return None
+        return await _record(session, question, draft)
+
+
+async def _why_silent(session: Session, run: Run, question: Question) -> str | None:
+    """Lock the conversation and return why its message must not be answered now, if so."""
+    await queries.lock_conversation(session, question.conversation_id)
+    standing = await queries.read_standing(session, question.message_id)
+    silence = why_silent(standing)
+    if silence is not None or run.claim.lane is None:
+        return silence
+    for waiting in await inbox.list_waiting(session, lane=run.claim.lane, job_id=run.job_id):
+        event = run.outside.channels[waiting.channel_kind].read(waiting.payload)
+        silence = await _why_overtaken(session, question, waiting, event)
+        if silence is not None:
+            return silence
+    return None
+
+
+async def _why_overtaken(
+    session: Session, question: Question, waiting: inbox.StoredEvent, event: ChannelEvent
+) -> str | None:
+    """Return why an event that waits behind a message makes answering that message wrong, if so."""
+    match way_of(event):
+        case Way.CUSTOMER if event.may_be_answered:
+            return OVERTAKEN
+        case Way.OWN if is_takeover(event):
+            ours = await own.find_own(session, waiting, event.provider_id)
+            if ours is None and event.text:
+                ours = await own.find_unconfirmed(session, question.conversation_id, event.text)
+            return TAKEN_OVER if ours is None else None
+        case _:
+            return None
+
+
+async def _why_useless(session: Session, question: Question, draft: assistant.Draft) -> str | None:
+    """Return why a draft would help nobody; a conversation that needs a person is marked all the same."""
+    if draft.hands_over and await queries.was_told_to_wait(session, question.conversation_id):
+        return TOLD_TO_WAIT
+    if not draft.text.strip():
+        await queries.mark_needs_person(session, question.conversation_id)
+        return NOTHING_TO_SAY
+    return None
+
+
+async def _stay_silent(session: Session, question: Question, reply: Message | None, silence: str) -> None:
+    """Deal with a message without answering it; a reply that was recorded and never sent is called off."""
+    if reply is not None and await abandon_effect(
+        session, key=reply_key(question.message_id), reason=silence
+    ):
+        await session.delete(reply)
+    await inbox.close_event(session, question.event_id, "done", silence)
+    session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
+
+
+async def _record(session: Session, question: Question, draft: assistant.Draft) -> Message:
+    key = reply_key(question.message_id)
+    details = {"model": draft.model} | ({"hands_over": True} if draft.hands_over else {})
+    reply_id = await queries.insert_reply(
+        session,
+        Said(
+            business_id=question.business_id,
+            conversation_id=question.conversation_id,
+            channel_id=question.channel_id,
+            direction="out",
+            author="assistant",
+            kind="text",
+            text=draft.text,
+            status=DeliveryStatus.QUEUED.value,
+            details=details | {"input_tokens": draft.input_tokens, "output_tokens": draft.output_tokens},
+            answers_message_id=question.message_id,
+            effect_key=key,
+            sources=draft.sources,
+        ),
+    )
+    await plan_effect(session, key=key, business_id=question.business_id, provider=question.channel_kind)
+    if draft.hands_over:
+        await queries.mark_needs_person(session, question.conversation_id)
+    session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
+    return await _message(session, reply_id)
+
+
+async def _send(run: Run, question: Question, reply: Message) -> None:
+    channel = run.outside.channels[question.channel_kind]
+    key, text = reply_key(question.message_id), reply.text or ""
+    async with run.step() as session:
+        account = await find_account(session, question.channel_id, run.outside.open_secret)
+    try:
+        result = await run.send(
+            key, lambda: channel.send_text(account, to=question.address, text=text, key=key)
+        )
+    except ProviderBusyError:
+        raise
+    except ProviderDownError as error:
+        if run.is_last_attempt:
+            await _give_up(run, question, reply.id, str(error))
+        raise
+    async with run.completing() as session:
+        await queries.lock_conversation(session, question.conversation_id)
+        await _fold_result(session, run, question, await _message(session, reply.id), result)
+        await inbox.close_event(session, question.event_id, "done")
+
+
+async def _fold_result(
+    session: Session, run: Run, question: Question, reply: Message, result: EffectResult
+) -> None:
+    if result.provider_ref is not None and result.was_sent:
+        channel = run.outside.channels[question.channel_kind]
+        await own.learn_provider_id(session, reply, result.provider_ref, channel)
+    if result.state is EffectState.FAILED:
+        await queries.mark_needs_person(session, question.conversation_id)
+    await own.fold(session, reply, status_of_effect(result.state), result.reason)
+
+
+async def _give_up(run: Run, question: Question, reply_id: UUID, reason: str) -> None:
+    """Show people a reply that could not be sent, before the job fails with the same reason."""
+    async with run.step() as session:
+        await queries.lock_conversation(session, question.conversation_id)
+        await queries.mark_needs_person(session, question.conversation_id)
+        await own.fold(session, await _message(session, reply_id), DeliveryStatus.FAILED, reason)
+
+
+async def _message(session: Session, message_id: UUID) -> Message:
+    message = await queries.get_message(session, message_id)
+    if message is None:
+        raise LookupError("a message of this run is gone")
+    return message
+
+
+def turns(history: Sequence[Line]) -> list[ChatTurn]:
+    """Return a conversation as a model reads it; a line without words, such as a photo, has no content."""
+    return [
+        ChatTurn("user" if line.author == "customer" else "assistant", line.text or "") for line in history
+    ]

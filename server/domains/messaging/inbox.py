@@ -1,0 +1,113 @@
+"""The SQL of the inbox: events as they came, those that wait, those that are old."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, select, text, update
+
+from server.db import Session
+from server.domains.messaging.models import Channel, InboxEvent
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """An event of the inbox with the kind of channel that can read it."""
+
+    id: UUID
+    business_id: int
+    channel_id: UUID
+    channel_kind: str
+    payload: Mapping[str, Any]
+    state: str
+    reason: str | None
+
+
+# What comes after this event in its chat: the order of a lane is the order of its jobs.
+WAITING = """
+SELECT event.id, event.business_id, event.channel_id, channel.kind AS channel_kind, event.payload,
+       event.state, event.reason
+FROM job
+JOIN inbox_event AS event ON event.id = (job.payload ->> 'event_id')::uuid
+JOIN channel ON channel.id = event.channel_id
+WHERE job.lane = :lane AND job.state IN ('ready', 'running') AND job.kind = 'webhook_process_job'
+  AND job.seq > (SELECT seq FROM job WHERE id = :job_id)
+ORDER BY job.seq LIMIT :limit
+"""
+
+
+async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
+    """Return an event, or None once it was forgotten."""
+    row = (
+        await session.execute(_events().where(InboxEvent.id == event_id).order_by(InboxEvent.id).limit(1))
+    ).first()
+    return None if row is None else _event(row)
+
+
+async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int = 100) -> list[StoredEvent]:
+    """Return the events of a lane whose jobs come after this job, the next one first."""
+    rows = await session.execute(text(WAITING), {"lane": lane, "job_id": job_id, "limit": limit})
+    return [_event(row) for row in rows]
+
+
+async def list_events(session: Session, channel_id: UUID, event_ids: Sequence[str]) -> list[StoredEvent]:
+    """Return those of these events of a channel that have come, by the provider's ids."""
+    rows = await session.execute(
+        _events()
+        .where(InboxEvent.channel_id == channel_id, InboxEvent.event_id.in_(event_ids))
+        .order_by(InboxEvent.received_at, InboxEvent.id)
+        .limit(len(event_ids))
+    )
+    return [_event(row) for row in rows]
+
+
+async def link_message(session: Session, event_id: UUID, message_id: UUID) -> None:
+    """Note which message an event became."""
+    await session.execute(update(InboxEvent).where(InboxEvent.id == event_id).values(message_id=message_id))
+
+
+async def close_event(session: Session, event_id: UUID, state: str, reason: str | None = None) -> None:
+    """Note that nothing more follows from an event; state is done, ignored or unreadable."""
+    await session.execute(
+        update(InboxEvent)
+        .where(InboxEvent.id == event_id)
+        .values(state=state, reason=reason, processed_at=func.now())
+    )
+
+
+async def delete_old_events(session: Session, *, older_than: timedelta, limit: int) -> int:
+    """Delete events that were dealt with long ago; one that never was stays until someone looks."""
+    old = (
+        select(InboxEvent.id)
+        .where(InboxEvent.received_at < func.now() - older_than, InboxEvent.state != "stored")
+        .order_by(InboxEvent.received_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = await session.execute(
+        delete(InboxEvent)
+        .where(InboxEvent.id.in_(old))
+        .returning(InboxEvent.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(rows.all())
+
+
+def _events() -> Any:
+    return select(
+        InboxEvent.id,
+        InboxEvent.business_id,
+        InboxEvent.channel_id,
+        Channel.kind.label("channel_kind"),
+        InboxEvent.payload,
+        InboxEvent.state,
+        InboxEvent.reason,
+    ).join(Channel, Channel.id == InboxEvent.channel_id)
+
+
+def _event(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name

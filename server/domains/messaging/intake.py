@@ -1,0 +1,204 @@
+"""Taking one event out of the inbox: what it changes in our books, whether or not it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from server.clock import utc_now
+from server.db import Session
+from server.domains import contacts
+from server.domains.messaging import inbox, own, queries
+from server.domains.messaging.inbox import StoredEvent
+from server.domains.messaging.queries import Change, Said
+from server.domains.messaging.rules import (
+    TAKEOVER,
+    Way,
+    details_of,
+    is_history,
+    is_takeover,
+    way_of,
+    why_set_aside,
+)
+from server.log import get_logger
+from server.ports import ChannelEvent, DeliveryStatus, EventKind, MessageChannel, Sender
+from server.queue import Changed
+
+log = get_logger(__name__)
+
+LEAD_SOURCE = "whatsapp"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A customer's message that may be answered; `address` is where, word for word as received."""
+
+    event_id: UUID
+    business_id: int
+    channel_id: UUID
+    channel_kind: str
+    conversation_id: UUID
+    message_id: UUID
+    position: int
+    kind: EventKind
+    address: str
+
+
+async def take(session: Session, channels: Mapping[str, MessageChannel], event_id: UUID) -> Question | None:
+    """Do all that follows from an event except the answer; return what is left to be answered.
+
+    Taking an event again changes nothing: one that was dealt with is left alone, and a message
+    that is stored already is found.
+    """
+    stored = await inbox.read_event(session, event_id)
+    if stored is None or stored.state != "stored":
+        return None
+    channel = channels[stored.channel_kind]
+    event = channel.read(stored.payload)
+    match way_of(event):
+        case Way.UNREADABLE:
+            reason = stored.reason or event.details.get("reason") or "it cannot be read"
+            log.warning("event_unreadable", event_id=str(event_id))
+            await inbox.close_event(session, event_id, "unreadable", reason)
+        case Way.SET_ASIDE:
+            await inbox.close_event(session, event_id, "ignored", why_set_aside(event))
+        case Way.RECEIPT:
+            await _take_receipt(session, stored, event)
+        case Way.CHANGE:
+            await _take_change(session, stored, event)
+        case Way.OWN:
+            await _take_own(session, stored, event, channel)
+        case Way.CUSTOMER:
+            return await _take_customer(session, stored, event)
+    return None
+
+
+async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    await own.lock_provider_id(session, stored.channel_id, event.provider_id)
+    message = await own.find_own(session, stored, event.provider_id)
+    if message is None or event.status is None:
+        # Should the id become known later, whoever stores it comes back for this event.
+        await inbox.close_event(session, stored.id, "ignored", "no message of ours has this id")
+        return
+    await own.fold(session, message, event.status, event.details.get("reason"))
+    await inbox.link_message(session, stored.id, message.id)
+    await inbox.close_event(session, stored.id, "done")
+
+
+async def _take_change(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    contact_id = await contacts.recognise(session, stored.business_id, _customer(event))
+    changed = await queries.change_message(
+        session,
+        Change(
+            business_id=stored.business_id,
+            channel_id=stored.channel_id,
+            contact_id=contact_id,
+            provider_id=event.target_id or "",
+            direction="out" if event.from_us else "in",
+            text=event.text if event.kind is EventKind.EDIT else None,
+            details={"edited" if event.kind is EventKind.EDIT else "deleted": True},
+        ),
+    )
+    if changed is None:
+        await inbox.close_event(session, stored.id, "ignored", "the message that it changes is not known")
+        return
+    message_id, conversation_id = changed
+    await inbox.link_message(session, stored.id, message_id)
+    await inbox.close_event(session, stored.id, "done")
+    session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
+
+
+async def _take_own(
+    session: Session, stored: StoredEvent, event: ChannelEvent, channel: MessageChannel
+) -> None:
+    """Tell an echo of ours from what a person typed on the business's phone."""
+    conversation_id = await _conversation(session, stored, event)
+    await own.lock_provider_id(session, stored.channel_id, event.provider_id)
+    ours = await own.find_own(session, stored, event.provider_id)
+    if ours is None and event.text:
+        ours = await own.find_unconfirmed(session, conversation_id, event.text)
+    if ours is None:
+        message_id = await _store(session, stored, event, conversation_id)
+        if is_takeover(event):
+            await queries.hand_to_person(session, conversation_id, utc_now() + TAKEOVER)
+    else:
+        message_id = ours.id
+        await own.learn_provider_id(session, ours, event.provider_id, channel)
+        await own.fold(session, ours, DeliveryStatus.SENT)
+    await inbox.link_message(session, stored.id, message_id)
+    await inbox.close_event(session, stored.id, "done")
+
+
+async def _take_customer(session: Session, stored: StoredEvent, event: ChannelEvent) -> Question | None:
+    conversation_id = await _conversation(session, stored, event)
+    if not is_history(event):
+        await queries.touch_session(session, stored.business_id, conversation_id)
+    message_id = await _store(session, stored, event, conversation_id)
+    await inbox.link_message(session, stored.id, message_id)
+    message = await queries.get_message(session, message_id)
+    if message is None or not event.may_be_answered:
+        await inbox.close_event(session, stored.id, "done")
+        return None
+    return Question(
+        event_id=stored.id,
+        business_id=stored.business_id,
+        channel_id=stored.channel_id,
+        channel_kind=stored.channel_kind,
+        conversation_id=conversation_id,
+        message_id=message_id,
+        position=message.position,
+        kind=event.kind,
+        address=_customer(event).address,
+    )
+
+
+async def _conversation(session: Session, stored: StoredEvent, event: ChannelEvent) -> UUID:
+    """Return the conversation that an event belongs to, locked, with its contact and lead in place."""
+    customer = _customer(event)
+    contact_id = await contacts.recognise(session, stored.business_id, customer)
+    if not event.from_us:
+        await contacts.touch_lead(session, contact_id, LEAD_SOURCE)
+    return await queries.open_conversation(
+        session,
+        stored.business_id,
+        channel_id=stored.channel_id,
+        contact_id=contact_id,
+        address=customer.address,
+        keeps_address=event.from_us or is_history(event),
+        at=event.sent_at if is_history(event) else None,
+    )
+
+
+async def _store(session: Session, stored: StoredEvent, event: ChannelEvent, conversation_id: UUID) -> UUID:
+    message_id = await queries.insert_message(
+        session,
+        Said(
+            business_id=stored.business_id,
+            conversation_id=conversation_id,
+            channel_id=stored.channel_id,
+            direction="out" if event.from_us else "in",
+            author="person" if event.from_us else "customer",
+            kind=event.kind.value,
+            text=event.text,
+            status="sent" if event.from_us else "received",
+            details=details_of(event),
+            provider_id=event.provider_id,
+            quoted_provider_id=event.quoted_id,
+            sent_at=event.sent_at,
+        ),
+    )
+    session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
+    if message_id is not None:
+        return message_id
+    known = await queries.find_message(session, stored.channel_id, event.provider_id)
+    if known is None:
+        raise LookupError("a message that is stored already cannot be seen")
+    return known.id
+
+
+def _customer(event: ChannelEvent) -> Sender:
+    """Return the person on the other side; a message of ours does not carry their name."""
+    if event.sender is None:
+        raise LookupError("way_of lets no event without a sender come here")
+    return replace(event.sender, name=None) if event.from_us else event.sender

@@ -1,0 +1,163 @@
+"""Channels, conversations, what was said in them, and the inbox it came through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, desc, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.base import Base, BusinessId, CreatedAt, Id
+
+
+class Channel(Base):
+    """One account at a messaging provider; the digest of its secret is how its webhooks are known."""
+
+    __tablename__ = "channel"
+    __table_args__ = (
+        UniqueConstraint("business_id", "kind", "name"),
+        Index("channel_credential", "token_digest"),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    kind: Mapped[str]
+    name: Mapped[str] = mapped_column(server_default="")
+    base_url: Mapped[str]
+    tenant: Mapped[str] = mapped_column(server_default="")
+    secret_encrypted: Mapped[str]
+    token_digest: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class Conversation(Base):
+    """All that is said with one contact on one channel; `address` is where they wrote from last."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (
+        UniqueConstraint("channel_id", "contact_id"),
+        Index("conversation_recent", "business_id", desc("last_message_at")),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
+    contact_id: Mapped[UUID] = mapped_column(ForeignKey("contact.id"))
+    address: Mapped[str]
+    ai_enabled: Mapped[bool] = mapped_column(server_default="true")
+    ai_paused_until: Mapped[datetime | None]
+    needs_person: Mapped[bool] = mapped_column(server_default="false")
+    last_message_at: Mapped[CreatedAt]
+    created_at: Mapped[CreatedAt]
+
+
+class ConversationSession(Base):
+    """A stretch of a conversation without a long silence; closed with a summary."""
+
+    __tablename__ = "conversation_session"
+    __table_args__ = (
+        Index(
+            "conversation_session_open",
+            "conversation_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index(
+            "conversation_session_stale",
+            "business_id",
+            "last_activity_at",
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversation.id"))
+    opened_at: Mapped[CreatedAt]
+    last_activity_at: Mapped[CreatedAt]
+    closed_at: Mapped[datetime | None]
+    summary: Mapped[str | None]
+
+
+class Message(Base):
+    """One thing said. `position` orders a conversation; `text` is None where nothing was written."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index(
+            "message_provider",
+            "business_id",
+            "channel_id",
+            "provider_id",
+            unique=True,
+            postgresql_where=text("provider_id IS NOT NULL"),
+        ),
+        Index(
+            "message_answer",
+            "answers_message_id",
+            unique=True,
+            postgresql_where=text("answers_message_id IS NOT NULL"),
+        ),
+        Index("message_conversation", "conversation_id", "position"),
+    )
+
+    id: Mapped[Id]
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversation.id"))
+    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
+    direction: Mapped[str]
+    author: Mapped[str]
+    kind: Mapped[str]
+    text: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    provider_id: Mapped[str | None]
+    quoted_provider_id: Mapped[str | None]
+    answers_message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
+    effect_key: Mapped[str | None] = mapped_column(unique=True)
+    sources: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    status: Mapped[str]
+    status_reason: Mapped[str | None]
+    sent_at: Mapped[datetime | None]
+    status_at: Mapped[CreatedAt]
+    created_at: Mapped[CreatedAt]
+
+
+class InboxEvent(Base):
+    """One event of a webhook as it came. `state` is stored until all that follows from it is done."""
+
+    __tablename__ = "inbox_event"
+    __table_args__ = (
+        UniqueConstraint("business_id", "channel_id", "event_id"),
+        Index("inbox_event_age", "business_id", "received_at"),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
+    event_id: Mapped[str]
+    lane: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    payload_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(server_default="stored")
+    reason: Mapped[str | None]
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
+    received_at: Mapped[CreatedAt]
+    processed_at: Mapped[datetime | None]
+
+
+class InboxConflict(Base):
+    """The same event id with other content: kept, and shown to whoever looks into the provider."""
+
+    __tablename__ = "inbox_conflict"
+    __table_args__ = (UniqueConstraint("inbox_event_id", "payload_hash"),)
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    inbox_event_id: Mapped[UUID] = mapped_column(ForeignKey("inbox_event.id", ondelete="CASCADE"))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    payload_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[CreatedAt]

@@ -1,0 +1,115 @@
+"""Messages of our own: finding them by what a provider reports, and folding that into them.
+
+Whoever gives a message its provider's id and whoever looks for it by that id hold the same lock,
+so a receipt that comes before the id is known is found by whoever stores the id.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, text, update
+
+from server.db import Session
+from server.domains.messaging import inbox
+from server.domains.messaging.models import Message
+from server.domains.messaging.queries import find_message, get_message
+from server.domains.messaging.rules import effect_of_status, folded, receipt_event_ids
+from server.ports import DeliveryStatus, MessageChannel
+from server.queue import Changed, settle_effect
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
+# The effect knows the provider's id from the moment of its answer; the message a step later.
+BY_REFERENCE = """
+SELECT message.id FROM effect JOIN message ON message.effect_key = effect.key
+WHERE effect.business_id = :business_id AND effect.provider = :provider AND effect.provider_ref = :provider_id
+  AND message.channel_id = :channel_id
+ORDER BY message.position LIMIT 1
+"""
+BY_TEXT = """
+SELECT message.id FROM message JOIN effect ON effect.key = message.effect_key
+WHERE message.conversation_id = :conversation_id AND btrim(message.text) = btrim(:text)
+  AND message.provider_id IS NULL AND effect.state IN ('sending', 'unknown', 'not_sent')
+ORDER BY message.position LIMIT 1
+"""
+# An echo that came before anything could tell it was ours had looked like a person's message.
+TAKE_OVER_EVENTS = "UPDATE inbox_event SET message_id = :ours WHERE message_id = :mistaken"
+FORGET_MISTAKEN = "DELETE FROM message WHERE id = :mistaken"
+LIFT_PAUSE = """
+UPDATE conversation SET ai_paused_until = (
+    SELECT max(message.created_at) + interval '30 minutes' FROM message
+    WHERE message.conversation_id = conversation.id AND message.author = 'person'
+      AND message.kind <> 'reaction')
+WHERE id = :conversation_id
+"""
+
+
+async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str) -> None:
+    """Let no one else look for or store this provider id until the transaction ends."""
+    await session.execute(text(LOCK), {"channel": str(channel_id), "provider_id": provider_id})
+
+
+async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str) -> Message | None:
+    """Return the message of ours that a provider's id names, also when only its effect knows the id."""
+    message = await find_message(session, event.channel_id, provider_id)
+    if message is not None:
+        return message if message.direction == "out" else None
+    message_id = await session.scalar(
+        text(BY_REFERENCE),
+        {
+            "business_id": event.business_id,
+            "provider": event.channel_kind,
+            "provider_id": provider_id,
+            "channel_id": event.channel_id,
+        },
+    )
+    return None if message_id is None else await get_message(session, message_id)
+
+
+async def find_unconfirmed(session: Session, conversation_id: UUID, written: str) -> Message | None:
+    """Return a message of ours with this text of which nobody knows yet whether it was sent."""
+    message_id = await session.scalar(text(BY_TEXT), {"conversation_id": conversation_id, "text": written})
+    return None if message_id is None else await get_message(session, message_id)
+
+
+async def fold(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
+    """Fold a report into a message of ours and settle what it proves about the sending."""
+    now = folded(DeliveryStatus(message.status), told)
+    if now.value != message.status:
+        is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
+        await session.execute(
+            update(Message)
+            .where(Message.id == message.id)
+            .values(status=now.value, status_reason=reason if is_explained else None, status_at=func.now())
+        )
+    proven = effect_of_status(told)
+    if message.effect_key is not None and proven is not None:
+        await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
+    session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))
+
+
+async def learn_provider_id(
+    session: Session, message: Message, provider_id: str, channel: MessageChannel
+) -> None:
+    """Store the provider's id of a message of ours, and fold what was reported under it before."""
+    if message.provider_id is not None:
+        return
+    await lock_provider_id(session, message.channel_id, provider_id)
+    mistaken = await find_message(session, message.channel_id, provider_id)
+    if mistaken is not None:
+        await _replace(session, mistaken, message)
+    message.provider_id = provider_id
+    await session.flush()
+    for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
+        status = channel.read(event.payload).status
+        if status is not None:
+            await fold(session, message, status)
+            await inbox.link_message(session, event.id, message.id)
+            await inbox.close_event(session, event.id, "done")
+
+
+async def _replace(session: Session, mistaken: Message, ours: Message) -> None:
+    await session.execute(text(TAKE_OVER_EVENTS), {"ours": ours.id, "mistaken": mistaken.id})
+    session.expunge(mistaken)
+    await session.execute(text(FORGET_MISTAKEN), {"mistaken": mistaken.id})
+    await session.execute(text(LIFT_PAUSE), {"conversation_id": ours.conversation_id})

@@ -1,0 +1,270 @@
+"""The SQL of conversations and of what is said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from server.db import Session
+from server.domains.messaging.models import Conversation, ConversationSession, Message
+from server.domains.messaging.rules import Standing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A message to be stored."""
+
+    business_id: int
+    conversation_id: UUID
+    channel_id: UUID
+    direction: str
+    author: str
+    kind: str
+    text: str | None
+    status: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    provider_id: str | None = None
+    quoted_provider_id: str | None = None
+    answers_message_id: UUID | None = None
+    effect_key: str | None = None
+    sources: Sequence[Mapping[str, str]] = ()
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """An edit or a deletion, by whoever wrote the message: direction in is the contact, out is us."""
+
+    business_id: int
+    channel_id: UUID
+    contact_id: UUID
+    provider_id: str
+    direction: str
+    text: str | None
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a conversation, as someone who continues it needs it."""
+
+    author: str
+    kind: str
+    text: str | None
+
+
+# `updated` is locked by this statement, so what is stored in a conversation commits in its order.
+OPEN_CONVERSATION = """
+INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
+VALUES (:business_id, :channel_id, :contact_id, :address, coalesce(cast(:at AS timestamptz), now()))
+ON CONFLICT (channel_id, contact_id) DO UPDATE
+SET address = CASE WHEN :keeps_address THEN conversation.address ELSE excluded.address END,
+    last_message_at = greatest(conversation.last_message_at, excluded.last_message_at)
+RETURNING id
+"""
+STANDING = """
+SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conversation_answers,
+       coalesce(conversation.ai_paused_until > now(), false) AS is_paused,
+       EXISTS (SELECT FROM message AS newer
+               WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
+                 AND newer.author = 'customer' AND NOT newer.details ? 'may_be_answered') AS is_newer_stored,
+       EXISTS (SELECT FROM message AS newer
+               WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
+                 AND newer.author = 'person' AND newer.kind <> 'reaction') AS is_person_later,
+       mine.details ? 'deleted' AS is_withdrawn
+FROM message AS mine
+JOIN conversation ON conversation.id = mine.conversation_id
+JOIN business ON business.id = conversation.business_id
+WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
+"""
+HISTORY = """
+SELECT author, kind, text FROM message
+WHERE conversation_id = :conversation_id AND position <= :position AND status <> 'failed'
+  AND kind <> 'reaction' AND (position = :position OR NOT details ? 'deleted')
+ORDER BY position DESC LIMIT :limit
+"""
+WAS_TOLD = """
+SELECT conversation.needs_person AND coalesce((
+    SELECT message.details ? 'hands_over' FROM message
+    WHERE message.conversation_id = conversation.id AND message.direction = 'out'
+      AND message.status <> 'failed' AND message.kind <> 'reaction'
+    ORDER BY message.position DESC LIMIT 1), false) AS was_told
+FROM conversation WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
+"""
+IS_UNSENT = "SELECT state IN ('planned', 'not_sent') FROM effect WHERE key = :key ORDER BY key LIMIT 1"
+CHANGE = """
+UPDATE message SET text = :text, details = message.details || :details
+FROM conversation
+WHERE message.business_id = :business_id AND message.channel_id = :channel_id
+  AND message.provider_id = :provider_id AND message.direction = :direction
+  AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
+RETURNING message.id, message.conversation_id
+"""
+
+
+async def open_conversation(
+    session: Session,
+    business_id: int,
+    *,
+    channel_id: UUID,
+    contact_id: UUID,
+    address: str,
+    keeps_address: bool,
+    at: datetime | None,
+) -> UUID:
+    """Return the contact's one conversation on a channel, made if there is none, and lock it.
+
+    `at` is when it was said, None for now. An address that is kept is replaced only if there was none.
+    """
+    conversation_id: UUID = (
+        await session.execute(
+            text(OPEN_CONVERSATION),
+            {
+                "business_id": business_id,
+                "channel_id": channel_id,
+                "contact_id": contact_id,
+                "address": address,
+                "keeps_address": keeps_address,
+                "at": at,
+            },
+        )
+    ).scalar_one()
+    return conversation_id
+
+
+async def touch_session(session: Session, business_id: int, conversation_id: UUID) -> None:
+    """Open the conversation's session, or note that it goes on."""
+    await session.execute(
+        upsert(ConversationSession)
+        .values(business_id=business_id, conversation_id=conversation_id)
+        .on_conflict_do_update(
+            index_elements=[ConversationSession.conversation_id],
+            index_where=ConversationSession.closed_at.is_(None),
+            set_={"last_activity_at": func.now()},
+        )
+    )
+
+
+async def lock_conversation(session: Session, conversation_id: UUID) -> None:
+    """Let no one else store or decide anything in a conversation until this transaction ends."""
+    await session.execute(
+        select(Conversation.id).where(Conversation.id == conversation_id).limit(1).with_for_update()
+    )
+
+
+async def insert_message(session: Session, said: Said) -> UUID | None:
+    """Store a message; None when the channel's message of that id is stored already."""
+    row = await session.execute(
+        upsert(Message)
+        .values(**_values(said))
+        .on_conflict_do_nothing(
+            index_elements=[Message.business_id, Message.channel_id, Message.provider_id],
+            index_where=Message.provider_id.is_not(None),
+        )
+        .returning(Message.id)
+    )
+    return row.scalar_one_or_none()
+
+
+async def insert_reply(session: Session, said: Said) -> UUID:
+    """Store an answer; a message that is answered already is a bug and raises IntegrityError."""
+    message_id: UUID = (
+        await session.execute(insert(Message).values(**_values(said)).returning(Message.id))
+    ).scalar_one()
+    return message_id
+
+
+async def find_message(session: Session, channel_id: UUID, provider_id: str) -> Message | None:
+    """Return a channel's message by the provider's id."""
+    return await session.scalar(
+        select(Message)
+        .where(Message.channel_id == channel_id, Message.provider_id == provider_id)
+        .order_by(Message.id)
+        .limit(1)
+    )
+
+
+async def get_message(session: Session, message_id: UUID) -> Message | None:
+    """Return a message by our own id."""
+    return await session.get(Message, message_id)
+
+
+async def find_reply(session: Session, message_id: UUID) -> Message | None:
+    """Return the answer that was drafted for a message, whatever became of it."""
+    return await session.scalar(
+        select(Message).where(Message.answers_message_id == message_id).order_by(Message.id).limit(1)
+    )
+
+
+async def is_unsent(session: Session, effect_key: str) -> bool:
+    """Tell whether a planned sending is known not to have happened."""
+    return bool(await session.scalar(text(IS_UNSENT), {"key": effect_key}))
+
+
+async def queue_again(session: Session, message_id: UUID) -> None:
+    """Show a reply that had been given up as waiting to be sent."""
+    await session.execute(
+        update(Message)
+        .where(Message.id == message_id, Message.status == "failed")
+        .values(status="queued", status_reason=None, status_at=func.now())
+    )
+
+
+async def read_standing(session: Session, message_id: UUID) -> Standing:
+    """Return how a conversation stands towards one of its messages."""
+    row = (await session.execute(text(STANDING), {"message_id": message_id})).one()
+    return Standing(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+async def read_history(
+    session: Session, conversation_id: UUID, *, until_position: int, limit: int
+) -> list[Line]:
+    """Return what was said up to a message, by everyone, oldest first."""
+    rows = await session.execute(
+        text(HISTORY), {"conversation_id": conversation_id, "position": until_position, "limit": limit}
+    )
+    return [Line(row.author, row.kind, row.text) for row in rows][::-1]
+
+
+async def was_told_to_wait(session: Session, conversation_id: UUID) -> bool:
+    """Tell whether the last thing the customer heard is that a person will answer, and nobody did yet."""
+    found = await session.scalar(text(WAS_TOLD), {"conversation_id": conversation_id})
+    return bool(found)
+
+
+async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
+    """Ask people to look at a conversation."""
+    await session.execute(
+        update(Conversation).where(Conversation.id == conversation_id).values(needs_person=True)
+    )
+
+
+async def hand_to_person(session: Session, conversation_id: UUID, until: datetime) -> None:
+    """Leave a conversation to the person who wrote in it; nobody else is needed any more."""
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.id == conversation_id)
+        .values(
+            ai_paused_until=func.greatest(Conversation.ai_paused_until, until),
+            needs_person=False,
+        )
+    )
+
+
+async def change_message(session: Session, change: Change) -> tuple[UUID, UUID] | None:
+    """Change what one of a contact's messages says; return the ids of message and conversation."""
+    row = (
+        await session.execute(text(CHANGE).bindparams(bindparam("details", type_=JSONB)), vars(change))
+    ).first()
+    return None if row is None else (row.id, row.conversation_id)
+
+
+def _values(said: Said) -> dict[str, Any]:
+    return vars(said) | {"details": dict(said.details), "sources": list(said.sources)}

@@ -1,0 +1,166 @@
+"""What an event means for a conversation, and whether the assistant may answer it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from server.ports import ChannelEvent, DeliveryStatus, EventKind
+from server.queue import EffectState
+
+# How long the assistant leaves a conversation to the person who wrote in it.
+TAKEOVER = timedelta(minutes=30)
+SESSION_IDLE = timedelta(hours=24)
+HISTORY_TURNS = 20
+
+RANK = {
+    DeliveryStatus.QUEUED: 0,
+    DeliveryStatus.SENDING: 1,
+    DeliveryStatus.UNKNOWN: 2,
+    DeliveryStatus.SENT: 3,
+    DeliveryStatus.DELIVERED: 4,
+    DeliveryStatus.READ: 5,
+}
+OVERTAKEN = "not answered: a newer message gets the answer"
+TAKEN_OVER = "not answered: a person took over"
+CHANGES = frozenset({EventKind.EDIT, EventKind.DELETE})
+
+
+class Way(StrEnum):
+    """What is to be done with an event."""
+
+    SET_ASIDE = "set_aside"
+    UNREADABLE = "unreadable"
+    RECEIPT = "receipt"
+    CHANGE = "change"
+    OWN = "own"
+    CUSTOMER = "customer"
+
+
+def way_of(event: ChannelEvent) -> Way:
+    """Sort an event; groups, stories and whatever has no sender are set aside."""
+    match event.kind:
+        case EventKind.UNREADABLE:
+            return Way.UNREADABLE
+        case EventKind.STATUS:
+            return Way.RECEIPT
+        case EventKind.IGNORED:
+            return Way.SET_ASIDE
+        case _ if event.chat != "person" or event.sender is None or not event.sender.identities:
+            return Way.SET_ASIDE
+        case _ if event.kind in CHANGES:
+            return Way.CHANGE
+        case _:
+            return Way.OWN if event.from_us else Way.CUSTOMER
+
+
+def why_set_aside(event: ChannelEvent) -> str:
+    """Say why an event is kept but not shown in any conversation."""
+    if event.chat != "person":
+        return f"not a conversation with one person: {event.chat}"
+    if event.kind is EventKind.IGNORED:
+        return "not a message"
+    return "its sender has no name that can be kept"
+
+
+def is_takeover(event: ChannelEvent) -> bool:
+    """Tell whether a message of the business's own number means that a person took over.
+
+    A reaction says nothing, and history tells what somebody did some other time.
+    """
+    return event.from_us and event.kind is not EventKind.REACTION and not is_history(event)
+
+
+def is_history(event: ChannelEvent) -> bool:
+    """Tell whether a channel reports something old, such as after it was connected again."""
+    return bool(event.details.get("history"))
+
+
+def folded(current: DeliveryStatus, told: DeliveryStatus) -> DeliveryStatus:
+    """Return the status after a report, which may come twice or out of order.
+
+    A status never goes back. Failed stands apart: it ends what is not delivered yet, and only
+    proof of the contrary undoes it.
+    """
+    if told is DeliveryStatus.FAILED:
+        is_delivered = current in {DeliveryStatus.DELIVERED, DeliveryStatus.READ}
+        return current if is_delivered else told
+    if current is DeliveryStatus.FAILED:
+        return told if RANK[told] >= RANK[DeliveryStatus.SENT] else current
+    return max(current, told, key=lambda status: RANK[status])
+
+
+def status_of_effect(state: EffectState) -> DeliveryStatus:
+    """Return what an effect's state says about the message that it sends."""
+    match state:
+        case EffectState.SENT | EffectState.CONFIRMED:
+            return DeliveryStatus.SENT
+        case EffectState.FAILED | EffectState.ABANDONED:
+            return DeliveryStatus.FAILED
+        case EffectState.UNKNOWN:
+            return DeliveryStatus.UNKNOWN
+        case EffectState.SENDING:
+            return DeliveryStatus.SENDING
+        case EffectState.PLANNED | EffectState.NOT_SENT:
+            return DeliveryStatus.QUEUED
+
+
+def effect_of_status(status: DeliveryStatus) -> EffectState | None:
+    """Return what a delivery report proves about the sending, None when it proves nothing."""
+    match status:
+        case DeliveryStatus.SENT | DeliveryStatus.DELIVERED | DeliveryStatus.READ:
+            return EffectState.CONFIRMED
+        case DeliveryStatus.FAILED:
+            return EffectState.FAILED
+        case DeliveryStatus.QUEUED | DeliveryStatus.SENDING | DeliveryStatus.UNKNOWN:
+            return None
+
+
+def receipt_event_ids(provider_id: str) -> list[str]:
+    """Return the inbox's ids of every receipt that a message can get (`status:<id>:<status>`)."""
+    return [f"status:{provider_id}:{status.value}" for status in DeliveryStatus]
+
+
+def reply_key(message_id: object) -> str:
+    """Return the effect key of the one answer that a message can get."""
+    return f"reply:{message_id}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a conversation stands towards one of its messages, read under the conversation's lock."""
+
+    business_answers: bool
+    conversation_answers: bool
+    is_paused: bool
+    is_newer_stored: bool
+    is_person_later: bool
+    is_withdrawn: bool
+
+
+def why_silent(standing: Standing) -> str | None:
+    """Return why the assistant must not answer, or None when it should; the newest message wins."""
+    if not standing.business_answers:
+        return "not answered: the assistant is off for the business"
+    if not standing.conversation_answers:
+        return "not answered: the assistant is off for this conversation"
+    if standing.is_paused or standing.is_person_later:
+        return TAKEN_OVER
+    if standing.is_withdrawn:
+        return "not answered: the customer took it back"
+    if standing.is_newer_stored:
+        return OVERTAKEN
+    return None
+
+
+def details_of(event: ChannelEvent) -> Mapping[str, Any]:
+    """Return what is kept beside a message's text."""
+    kept = dict(event.details)
+    if event.target_id is not None:
+        kept["target"] = event.target_id
+    if not event.may_be_answered and not event.from_us:
+        kept["may_be_answered"] = False
+    return kept
