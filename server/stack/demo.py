@@ -56,7 +56,7 @@ async def seed(demo: Demo) -> str:
             await messaging.connect_bridge(
                 session,
                 DEMO_BUSINESS_ID,
-                base_url=demo.simulator_url,
+                base_url=f"{demo.simulator_url}/bridge",
                 secret=demo.bridge_secret,
                 tenant=f"business_{DEMO_BUSINESS_ID}",
                 cipher=Cipher(demo.secret_key),
