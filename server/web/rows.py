@@ -127,6 +127,7 @@ class Shape:
             return {"event": "", "steps": waiting, "latest": waiting[0], "note": "", "mood": ""}
         told = tell_steps(journey)
         noted = next((step for step in told if step.note), None)
+        mood = noted.state if noted else State.DONE
         steps: list[View] = [
             {
                 "name": step.name,
@@ -138,11 +139,9 @@ class Shape:
         return {
             "event": inert(journey.provider_event_id),
             "steps": steps,
-            "latest": steps[told.index(noted)]
-            if noted
-            else [s for s in steps if s["state"] == State.DONE][-1],
+            "latest": next(step for step in reversed(steps) if step["state"] is mood),
             "note": self._note(noted) if noted else "",
-            "mood": noted.state if noted else "",
+            "mood": mood,
         }
 
     def _note(self, step: Step) -> str:
