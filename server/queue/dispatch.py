@@ -10,27 +10,41 @@ import asyncio
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.clock import utc_now
 from server.db import tenancy
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
 from server.queue.asking import Changed, Dispatch
-from server.queue.kinds import KINDS
+from server.queue.kinds import KINDS, JobKind
 
 log = get_logger(__name__)
 
 RESULT_TTL_S = 300
 FAILURE_TTL_S = 14 * 24 * 3600
-QUEUES_KEY = "rq:queues"
 # A dispatch that nobody popped is made anew by the sweeper; Redis must not keep it for ever.
 LOST_TTL_S = 24 * 3600
+# One call writes the hashes of many jobs and pushes their ids: queue, seconds to live, the number
+# of shared arguments, those, then for each job its id, the id it supersedes, data and description.
+PUSH = """
+local queue, ttl, shared = 'rq:queue:' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
+local fields = {}
+for i = 1, shared do fields[i] = ARGV[3 + i] end
+redis.call('SADD', 'rq:queues', queue)
+for i = 4 + shared, #ARGV, 4 do
+    local key = 'rq:job:' .. ARGV[i]
+    if ARGV[i + 1] ~= '' then redis.call('DEL', 'rq:job:' .. ARGV[i + 1]) end
+    redis.call('HSET', key, 'data', ARGV[i + 2], 'description', ARGV[i + 3], unpack(fields))
+    redis.call('EXPIRE', key, ttl)
+    redis.call('RPUSH', queue, ARGV[i])
+end
+"""
 UNDISPATCHED = """
 UPDATE job SET dispatched_at = NULL
 FROM unnest($1::text[], $2::int[]) AS lost (id, number)
@@ -83,17 +97,11 @@ class Dispatcher:
     async def _write(self, dispatches: list[Dispatch], hints: list[Changed]) -> None:
         if not dispatches and not hints:
             return
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for dispatch in dispatches:
-                key = f"rq:job:{dispatch.rq_id}"
-                pipe.hset(key, mapping=rq_hash(dispatch, moment))
-                pipe.expire(key, LOST_TTL_S)
-                if dispatch.number > 1:
-                    pipe.delete(f"rq:job:{dispatch.job_id}-{dispatch.number - 1}")
-            for queue in {dispatch.queue for dispatch in dispatches}:
-                pipe.sadd(QUEUES_KEY, f"rq:queue:{queue}")
-                pipe.rpush(f"rq:queue:{queue}", *(d.rq_id for d in dispatches if d.queue == queue))
+        moment = rq_moment()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in {dispatch.kind for dispatch in dispatches}:
+                same = [dispatch for dispatch in dispatches if dispatch.kind == name]
+                pipe.eval(PUSH, 0, *push_arguments(same, moment))
             for hint in set(hints):
                 pipe.publish(live_channel(hint.business_id), orjson.dumps([hint.topic, str(hint.id)]))
             await pipe.execute()
@@ -111,12 +119,24 @@ class Dispatcher:
                 )
 
 
-def rq_hash(dispatch: Dispatch, moment: str) -> dict[Any, Any]:
-    """Return the fields of RQ's job hash for a job that is queued; `moment` is UTC in RQ's format."""
-    kind = KINDS[dispatch.kind]
+def push_arguments(dispatches: Sequence[Dispatch], moment: str) -> list[Any]:
+    """Return what PUSH takes for dispatches of one kind, which share a queue."""
+    kind = KINDS[dispatches[0].kind]
+    shared = shared_fields(kind, moment)
+    arguments: list[Any] = [kind.queue, LOST_TTL_S, len(shared) * 2]
+    for field, value in shared.items():
+        arguments += (field, value)
+    for one in dispatches:
+        superseded = f"{one.job_id}-{one.number - 1}" if one.number > 1 else ""
+        call = orjson.dumps([kind.dotted_name, None, [one.job_id], {}])
+        arguments += (one.rq_id, superseded, zlib.compress(call, 1), f"{kind.dotted_name}('{one.job_id}')")
+    return arguments
+
+
+def shared_fields(kind: JobKind, moment: str) -> dict[str, str | int]:
+    """Return the fields of RQ's job hash that queued jobs of one kind share."""
     return {
         "created_at": moment,
-        "data": zlib.compress(orjson.dumps([kind.dotted_name, None, [dispatch.job_id], {}])),
         "success_callback_name": "",
         "failure_callback_name": "",
         "stopped_callback_name": "",
@@ -125,14 +145,18 @@ def rq_hash(dispatch: Dispatch, moment: str) -> dict[Any, Any]:
         "last_heartbeat": "",
         "worker_name": "",
         "group_id": "",
-        "origin": dispatch.queue,
-        "description": f"{kind.dotted_name}('{dispatch.job_id}')",
+        "origin": kind.queue,
         "enqueued_at": moment,
         "timeout": int(kind.timeout_s),
         "result_ttl": RESULT_TTL_S,
         "failure_ttl": FAILURE_TTL_S,
         "status": "queued",
     }
+
+
+def rq_moment() -> str:
+    """Return this moment in UTC as RQ writes it."""
+    return utc_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _log_asked(dispatches: Sequence[Dispatch]) -> None:

@@ -16,7 +16,7 @@ from rq.serializers import JSONSerializer
 from server.queue import enqueue
 from server.queue.asking import Dispatch
 from server.queue.catalog import WebhookProcess
-from server.queue.dispatch import rq_hash
+from server.queue.dispatch import FAILURE_TTL_S, RESULT_TTL_S
 from server.queue.kinds import KINDS
 from tests.engine import BUSINESS
 
@@ -68,34 +68,35 @@ async def test_the_request_succeeds_and_the_row_waits_while_redis_is_away(engine
     assert (row["state"], row["dispatched_at"]) == ("ready", None)
 
 
-async def test_what_is_dispatched_is_what_rq_itself_writes(redis_url):
+async def test_what_is_dispatched_is_what_rq_itself_writes(engine, redis_url):
     dispatch = Dispatch("webhook_process_job-6-abc", "webhook_process_job", "default", 6, 1)
     kind = KINDS["webhook_process_job"]
-    ours = rq_hash(dispatch, "2026-02-07T21:33:20.000000Z")
+
+    await engine.dispatcher.send([dispatch])
 
     with sync_redis.Redis.from_url(redis_url) as client:
-        queue = Queue("default", connection=client, serializer=JSONSerializer)
-        theirs = queue.enqueue_call(
+        ours = fields_of(client, f"rq:job:{dispatch.rq_id}")
+        theirs = Queue("default", connection=client, serializer=JSONSerializer).enqueue_call(
             kind.dotted_name,
             args=(dispatch.job_id,),
             timeout=int(kind.timeout_s),
-            result_ttl=ours["result_ttl"],
-            failure_ttl=ours["failure_ttl"],
+            result_ttl=RESULT_TTL_S,
+            failure_ttl=FAILURE_TTL_S,
             job_id="theirs",
         )
-        written = {
-            key.decode(): value.decode()
-            for key, value in client.hgetall(theirs.key).items()
-            if key != b"data"
-        }
-        client.hset("rq:job:ours", mapping=ours)
-        read_back = Job.fetch("ours", connection=client, serializer=JSONSerializer)
+        read_back = Job.fetch(dispatch.rq_id, connection=client, serializer=JSONSerializer)
 
-        assert {key: str(value) for key, value in ours.items() if key not in VOLATILE} == {
-            key: value for key, value in written.items() if key not in VOLATILE
-        }
+        assert ours == fields_of(client, theirs.key)
         assert (read_back.func_name, read_back.args) == (theirs.func_name, [dispatch.job_id])
-        assert read_back.description == theirs.description
+        assert client.smembers("rq:queues") == {b"rq:queue:default"}
+
+
+def fields_of(client, key):
+    return {
+        name.decode(): value.decode()
+        for name, value in client.hgetall(key).items()
+        if name.decode() not in VOLATILE
+    }
 
 
 async def test_the_api_may_ask_but_neither_claim_nor_finish(engine):

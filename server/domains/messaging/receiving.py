@@ -35,6 +35,10 @@ BATCH = Histogram(
 )
 
 MOST_EVENTS = 2000
+# While one transaction waits for its commit the next gathers requests; a second goes ahead
+# beside it once that many wait.
+WRITERS = 2
+GATHERED = 12
 # An escaped NUL, but not an escaped backslash followed by the text "u0000".
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -100,7 +104,7 @@ class Receiver:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[_Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: set[asyncio.Task[None]] = set()
 
     async def receive(self, delivery: Delivery) -> int:
         """Store a delivery and return how many events it held, known ones included.
@@ -110,8 +114,10 @@ class Receiver:
         """
         waiting = _Waiting(delivery)
         self._waiting.append(waiting)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
+        if not self._writers or (len(self._waiting) >= GATHERED and len(self._writers) < WRITERS):
+            writer = asyncio.create_task(self._write())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
         return await waiting.answer
 
     async def _write(self) -> None:
@@ -195,15 +201,15 @@ async def _insert(
         return []
     businesses = {row.business_id for row in rows}
     await connection.execute(tenancy.SET_LOCAL, tenancy.BUSINESSES, tenancy.business_list(businesses))
-    new = await _store_new(connection, rows)
+    # In one order everywhere, so that two transactions with the same events cannot deadlock.
+    new = await _store_new(connection, sorted(rows, key=_identity))
     STORED.labels("no").inc(len(new))
     if len(new) < len(rows):
         known = [row for row in rows if row.id not in new]
         STORED.labels("yes").inc(len(known))
         await _flag(connection, known)
     dispatches = await insert(connection, [_job(row) for row in rows if row.id in new])
-    hints = [Changed(row.business_id, "inbox", row.id) for row in rows if row.id in new]
-    return [*dispatches, *hints]
+    return [*dispatches, *(Changed(business_id, "inbox", "") for business_id in businesses)]
 
 
 async def _store_new(connection: asyncpg.Connection, rows: list[_Row]) -> set[UUID]:
@@ -232,6 +238,10 @@ async def _flag(connection: asyncpg.Connection, known: list[_Row]) -> None:
     )
 
 
+def _identity(row: _Row) -> tuple[int, UUID, str]:
+    return row.business_id, row.channel_id, row.event.event_id
+
+
 def _row(business_id: int, channel_id: UUID, event: RawEvent) -> _Row:
     payload = orjson.dumps(event.payload, option=orjson.OPT_SORT_KEYS)
     return _Row(uuid4(), business_id, channel_id, event, storable(payload), hashlib.sha256(payload).digest())
@@ -239,7 +249,8 @@ def _row(business_id: int, channel_id: UUID, event: RawEvent) -> _Row:
 
 def storable(payload: bytes) -> str:
     """Return JSON that jsonb takes: U+FFFD stands for U+0000, the one character it cannot hold."""
-    return NUL.sub("\\1\ufffd", payload.decode())
+    text = payload.decode()
+    return NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
 
 
 def _job(row: _Row) -> Asked:
