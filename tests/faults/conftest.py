@@ -1,0 +1,21 @@
+"""A whole installation, running."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.processes import installation
+
+
+@pytest.fixture
+async def stopped(socket_folder, tmp_path):
+    """An installation with its stores and its demo business, and no process of ours yet."""
+    async with installation(socket_folder, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def house(stopped):
+    """An installation with everything running."""
+    await stopped.start("simulator", "api", "worker", "scheduler")
+    return stopped

@@ -1,0 +1,154 @@
+"""Stores and processes that vanish, against real processes: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tests.engine import eventually
+from tests.processes import text_message
+
+QUESTION = "כמה עולה פריצת דלת?"
+
+
+async def test_without_postgresql_nothing_is_acknowledged_and_the_senders_retry_is_answered(house):
+    await house.postgres.stop()
+    refused = await house.post(text_message(QUESTION, message_id="R1"))
+    ready = await house.http.get("/readyz")
+
+    assert (refused.status_code, refused.json()["error"]) == (503, "store_unavailable")
+    assert ready.status_code == 503
+
+    await house.postgres.start()
+    await eventually(lambda: accepted(house, text_message(QUESTION, message_id="R1")), within_s=20)
+    await house.until_sent(1)
+    await house.until_quiet()
+    assert len(await house.sends()) == 1
+
+
+async def accepted(house, message):
+    return (await house.post(message)).status_code == 200
+
+
+async def test_messages_that_come_while_redis_is_away_are_answered_when_it_is_back(house):
+    await house.valkey.stop()
+    answers = [
+        await house.post(text_message(QUESTION, phone=f"9725011111{number:02}")) for number in range(10)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+
+    await house.valkey.start()
+
+    await house.until_sent(10, within_s=45)
+    await house.until_quiet()
+    assert len(await house.sends()) == 10
+    assert await house.broken_promises() == []
+
+
+async def test_a_flush_of_redis_while_messages_come_in_loses_and_doubles_nothing(house):
+    async def write(number):
+        answer = await house.post(text_message(QUESTION, phone=f"9725022222{number:02}"))
+        assert answer.status_code == 200
+
+    async def flush():
+        for _ in range(5):
+            await redis_command(house, "FLUSHALL")
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(flush(), *(write(number) for number in range(30)))
+
+    await house.until_sent(30, within_s=60)
+    await house.until_quiet()
+    assert len(await house.sends()) == 30
+    assert await house.broken_promises() == []
+
+
+async def redis_command(house, command):
+    import redis.asyncio
+
+    async with redis.asyncio.Redis.from_url(house.addresses.redis_url) as client:
+        await client.execute_command(command)
+
+
+async def test_a_worker_killed_in_the_middle_of_a_reply_leaves_one_reply(house):
+    await house.simulator.post(
+        "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 3000}
+    )
+    await house.post(text_message(QUESTION))
+    await house.until_sent(1)
+
+    house.kill("worker")
+    await house.start("worker")
+
+    await house.until_quiet()
+    assert len(await house.sends()) == 1
+    settled = await house.value("SELECT state FROM effect")
+    assert settled in {"unknown", "sent", "confirmed"}
+    assert await house.broken_promises() == []
+
+
+async def test_an_answer_that_the_provider_dropped_is_settled_by_its_receipt_and_not_sent_again(house):
+    await house.simulator.post(
+        "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "drop_answer": True}
+    )
+    await house.post(text_message(QUESTION))
+
+    await eventually(lambda: settled(house), within_s=30, what="evidence")
+
+    await house.until_quiet()
+    assert len(await house.sends()) == 1
+    assert await house.broken_promises() == []
+
+
+async def settled(house):
+    return await house.value("SELECT state IN ('sent', 'confirmed') FROM effect")
+
+
+async def test_a_frozen_worker_that_wakes_up_sends_nothing_more(house):
+    await house.simulator.post(
+        "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 1500}
+    )
+    await house.post(text_message(QUESTION))
+    await house.until_sent(1)
+
+    house.send("worker", signal.SIGSTOP)
+    await house.start("worker")
+    await house.until_quiet()
+    house.running["worker"][0].send(signal.SIGCONT)
+
+    await eventually(lambda: settled(house), within_s=20, what="evidence")
+    assert len(await house.sends()) == 1
+    assert await house.broken_promises() == []
+
+
+async def test_a_worker_that_is_told_to_stop_ends_in_time_and_another_answers(house):
+    await house.simulator.post(
+        "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 800}
+    )
+    await house.post(text_message(QUESTION))
+    await house.until_sent(1)
+
+    assert await house.stop("worker") == 0
+    await house.start("worker")
+
+    await house.until_quiet()
+    assert len(await house.sends()) == 1
+    assert await house.broken_promises() == []
+
+
+async def test_two_workers_and_two_schedulers_answer_each_message_once(house):
+    await house.start("worker", "scheduler")
+
+    answers = await asyncio.gather(
+        *(house.post(text_message(QUESTION, phone=f"9725033333{number:02}")) for number in range(40))
+    )
+
+    assert {answer.status_code for answer in answers} == {200}
+    await house.until_sent(40, within_s=45)
+    await house.until_quiet()
+    assert len(await house.sends()) == 40
+    assert (
+        await house.value("SELECT count(*) FROM schedule_slot GROUP BY schedule, slot HAVING count(*) > 1")
+        is None
+    )
+    assert await house.broken_promises() == []

@@ -1,0 +1,215 @@
+"""The four roles and the simulator as real processes, for tests that stop, kill and cut things off."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+
+from server.queue.invariants import violations
+from server.roles import Role
+from server.stack.child import Child, Program
+from server.stack.demo import Demo, seed
+from server.stack.postgres import Postgres
+from server.stack.programs import Addresses, role_program, simulator_program
+from server.stack.sockets import any_free_port
+from server.stack.valkey import Valkey
+from server.stack.waiting import until_ready
+from tests.engine import eventually
+from tests.servers import throwaway_postgres, throwaway_valkey
+
+SECRET = "the-demo-bridges-secret"
+FIXTURES = Path(__file__).parent / "fixtures" / "whatsapp"
+# Short, so that a killed worker's jobs are taken over within a test's patience.
+QUICK = {"JOB_LEASE_S": "2", "SCHEDULER_CYCLE_S": "0.2", "DRAIN_GRACE_S": "2", "SCHEDULER_LOCK_TTL_S": "3"}
+
+
+class Installation:
+    """Everything of one installation; `log` holds what the processes wrote."""
+
+    def __init__(self, postgres: Postgres, valkey: Valkey, folder: Path) -> None:
+        names = [*(role.value for role in Role), "simulator"]
+        ports = {name: any_free_port() for name in names}
+        self.postgres = postgres
+        self.valkey = valkey
+        self.addresses = Addresses(
+            host="127.0.0.1",
+            ports=ports,
+            public_url=f"http://127.0.0.1:{ports['api']}",
+            simulator_url=f"http://127.0.0.1:{ports['simulator']}",
+            database_url=postgres.url("prosaas"),
+            redis_url=valkey.url(),
+            secret_key="k" * 40,
+            internal_secret=SECRET,
+        )
+        self.log = folder / "log.txt"
+        self.running: dict[str, list[Child]] = {}
+        self.admin_link = ""
+        self.http = httpx.AsyncClient(base_url=self.addresses.public_url, timeout=20)
+        self.simulator = httpx.AsyncClient(base_url=self.addresses.simulator_url, timeout=20)
+
+    async def prepare(self) -> None:
+        """Migrate, and make the demo business."""
+        from server.db.migrate import upgrade
+
+        where = self.addresses
+        await self.postgres.ensure_database("prosaas")
+        await upgrade(where.database_url)
+        self.admin_link = await seed(
+            Demo(
+                database_url=where.database_url,
+                secret_key=where.secret_key,
+                public_url=where.public_url,
+                simulator_url=where.simulator_url,
+                bridge_secret=SECRET,
+            )
+        )
+
+    async def start(self, *names: str, **environment: str) -> None:
+        """Start processes by role name or `simulator`, and wait until they are ready.
+
+        A second one of a name listens on a port of its own.
+        """
+        for name in names:
+            where = self.addresses
+            if self.running.get(name):
+                where = replace(where, ports={**where.ports, name: any_free_port()})
+            program = simulator_program(where) if name == "simulator" else role_program(Role(name), where)
+            told = Program(**(vars(program) | {"env": dict(program.env) | QUICK | environment}))
+            with self.log.open("ab") as output:
+                child = Child.spawn(told, output=output.fileno())
+            self.running.setdefault(name, []).append(child)
+            await until_ready(child, within_s=30)
+
+    def kill(self, name: str) -> None:
+        """End the youngest process of this name at once, as a power cut would."""
+        self.running[name].pop().kill()
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send the youngest process of this name a signal."""
+        self.running[name][-1].send(number)
+
+    async def stop(self, name: str) -> int:
+        """Ask the youngest process of this name to end; return its exit code."""
+        return await self.running[name].pop().stop(within_s=10)
+
+    async def post(
+        self, body: Any, *, secret: str = SECRET, path: str = "/webhook/whatsapp/incoming"
+    ) -> httpx.Response:
+        """Post a webhook as a bridge does."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.http.post(
+            path, content=content, headers={"X-Internal-Secret": secret, "Content-Type": "application/json"}
+        )
+
+    async def sends(self) -> list[dict[str, Any]]:
+        """Return every message that the bridge was asked to send, in order."""
+        answer = await self.simulator.get("/sim/calls", params={"provider": "whatsapp_bridge", "after": 0})
+        return [call for call in answer.json() if call["request"]["path"].endswith("/send")]
+
+    async def until_sent(self, count: int, *, within_s: float = 30) -> list[dict[str, Any]]:
+        """Wait until the bridge was asked to send that many messages; return them."""
+
+        async def enough() -> bool:
+            return len(await self.sends()) >= count
+
+        await eventually(enough, within_s=within_s, what=f"{count} sends")
+        return await self.sends()
+
+    async def until_quiet(self, *, within_s: float = 40) -> None:
+        """Wait until every job of a customer's message has ended."""
+
+        async def quiet() -> bool:
+            return not await self.value(
+                "SELECT count(*) FROM job WHERE state IN ('ready', 'running') AND urgency = 0"
+            )
+
+        await eventually(quiet, within_s=within_s, what="every job's end")
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        """Return one value, as the superuser sees it."""
+        connection = await asyncpg.connect(self.addresses.database_url, timeout=5)
+        try:
+            return await connection.fetchval(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def broken_promises(self) -> list[str]:
+        """Return what the invariants find."""
+        where = self.addresses
+        return await violations(
+            where.database_url, simulator_url=where.simulator_url, redis_url=where.redis_url
+        )
+
+    async def end(self) -> None:
+        """End everything that still runs."""
+        for children in self.running.values():
+            for child in children:
+                child.kill()
+        await self.http.aclose()
+        await self.simulator.aclose()
+
+
+@asynccontextmanager
+async def installation(sockets: Path, folder: Path) -> AsyncIterator[Installation]:
+    """Own PostgreSQL and Valkey with a demo business, and nothing else running yet."""
+    postgres, valkey = throwaway_postgres(sockets), throwaway_valkey(sockets)
+    await valkey.start()
+    await postgres.start()
+    found = Installation(postgres, valkey, folder)
+    try:
+        await found.prepare()
+        yield found
+    finally:
+        await found.end()
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            await valkey.stop()
+            await postgres.stop()
+
+
+def text_message(text: str, *, phone: str = "972501234567", message_id: str | None = None) -> dict[str, Any]:
+    """Return a bridge webhook with one text of a customer."""
+    return {
+        "tenantId": "business_6",
+        "payload": {
+            "type": "notify",
+            "messages": [
+                {
+                    "key": {
+                        "remoteJid": f"{phone}@s.whatsapp.net",
+                        "fromMe": False,
+                        "id": message_id or uuid4().hex[:20].upper(),
+                    },
+                    "messageTimestamp": 1770500000,
+                    "pushName": "דנה",
+                    "message": {"conversation": text},
+                }
+            ],
+        },
+    }
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Return a recorded webhook by its file's name."""
+    found: dict[str, Any] = json.loads((FIXTURES / "bridge" / name).read_text(encoding="utf-8"))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this pid exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
