@@ -15,7 +15,7 @@ PASSWORD_SHORTEST = 10
 # Hashing is bounded work only if its input is.
 PASSWORD_LONGEST = 1000
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
 def normalise_email(email: str) -> str:

@@ -90,7 +90,7 @@ async def log_in(database: Database, attempts: Attempts, *, email: str, password
     if not attempts.allow(account=account, address=address):
         raise BadInputError("too_many_attempts", "Too many attempts: wait a quarter of an hour.")
     async with database.transaction(credentials=[credential_digest(account)]) as session:
-        user = await queries.find_user_by_email(session, account)
+        user = await queries.find_user_by_email(session, account) if is_email(account) else None
     if not passwords.is_password(password, user.password_hash if user else None) or user is None:
         raise BadInputError("wrong_credentials", "The e-mail address or the password is wrong.")
     async with database.transaction(user_id=user.id) as session:

@@ -5,6 +5,7 @@ import { Live } from "./live.js";
 import { expectMessage, showSteps } from "./steps.js";
 
 const phone = document.getElementById("phone");
+const phoneOrigin = new URL(phone.src).origin;
 const rows = document.getElementById("rows");
 
 scrollToEnd();
@@ -22,11 +23,11 @@ function follow(conversation) {
 }
 
 addEventListener("message", ({ origin, source, data }) => {
-  if (origin !== phone.dataset.origin || source !== phone.contentWindow) return;
+  if (origin !== phoneOrigin || source !== phone.contentWindow) return;
   if (data?.type !== "phone:sent" || typeof data.id !== "string") return;
   expectMessage(data.id);
   // Whoever writes from the phone wants to see that conversation, whatever was opened before.
-  if (location.search) {
+  if (new URLSearchParams(location.search).has("conversation")) {
     history.replaceState(null, "", "/demo");
     follow(null);
   }
