@@ -94,6 +94,19 @@ async def test_nothing_sticks_out_sideways_at_any_width(
     assert window.complaints == []
 
 
+async def test_a_long_conversation_scrolls_in_its_own_frame(window: Window, site: Site, shops: Shops) -> None:
+    conversation = await shops.dana.meet("Yossi")
+    for number in range(30):
+        await shops.dana.says(conversation, f"answer {number}")
+    await window.page.goto(f"{site.url}/inbox/{conversation}")
+    page = await window.page.evaluate(
+        "({ over: document.documentElement.scrollHeight - innerHeight,"
+        " top: document.getElementById('scroll').scrollTop })"
+    )
+    assert page["over"] <= 0
+    assert page["top"] > 0
+
+
 async def test_the_inbox_returns_to_the_log_in_page_when_the_session_ends(
     window: Window, site: Site, shops: Shops
 ) -> None:
