@@ -1,0 +1,39 @@
+"""Reading a provider's HTTP answer without trusting it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from server.clock import utc_now
+
+UNSAID_S = 30.0
+LONGEST_S = 3600.0
+
+
+def json_object(answer: httpx.Response) -> dict[str, Any]:
+    """Return the body as a JSON object; an empty one when it is anything else."""
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def retry_after_s(answer: httpx.Response) -> float:
+    """Return the seconds of Retry-After, as a number or a date, within 1 s and an hour (RFC 9110 §10.2.3)."""
+    told = answer.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told)
+    except ValueError:
+        seconds = UNSAID_S
+    return min(max(seconds, 1.0), LONGEST_S)
+
+
+def _until(told: str) -> float:
+    at = parsedate_to_datetime(told)
+    return (at.replace(tzinfo=at.tzinfo or UTC) - utc_now()).total_seconds()

@@ -1,0 +1,143 @@
+"""WhatsApp through a Baileys-style bridge, as bridges in the field speak.
+
+They ignore `idempotencyKey`: whatever may have reached one is never sent a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import httpx
+
+from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
+from server.ports import Accepted, ChannelAccount, ChannelEvent, Json, RawEvent
+from server.providers.answers import json_object, retry_after_s
+from server.providers.whatsapp_bridge_reading import read
+from server.providers.whatsapp_bridge_splitting import split
+
+TOTAL_TIMEOUT_S = 30.0
+TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0)
+OK = 200
+FIRST_REDIRECT = 300
+FIRST_REFUSAL = 400
+FIRST_FAULT = 500
+UNAVAILABLE = 503
+
+REFUSALS: Mapping[int, str] = {
+    400: "did not understand the message: update the bridge",
+    401: "does not accept our secret: connect the channel again",
+    403: "does not let us send: connect the channel again",
+    404: "has no such address: check the channel's address",
+    413: "says the message is too long: send it in parts",
+    422: "cannot send this message: check the customer's number",
+}
+TIMED_OUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
+
+
+class WhatsappBridge:
+    """The channel `whatsapp_bridge`; `http` is shared with other providers and closed by its owner."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    def split(self, payload: Json) -> Sequence[RawEvent]:
+        """Cut a webhook's whole body into events; a bad one comes back with its reason."""
+        return split(payload)
+
+    def read(self, payload: Json) -> ChannelEvent:
+        """Read one event that `split` cut out; never raises."""
+        return read(payload)
+
+    async def send_text(self, account: ChannelAccount, *, to: str, text: str, key: str) -> Accepted:
+        """Send a text; `key` travels along as `idempotencyKey` and names the call in the bridge's log."""
+        answer = await self._post(
+            account,
+            {"to": to, "type": "text", "text": text, "idempotencyKey": key, "tenantId": account.tenant},
+        )
+        if answer.status_code >= FIRST_REDIRECT:
+            _raise_refusal(answer, account)
+        message_id = json_object(answer).get("messageId")
+        if answer.status_code != OK or not isinstance(message_id, str) or not message_id:
+            raise ProviderUnknownError(
+                f"{_name(account)} answered without a message id: it may have been sent", account=_id(account)
+            )
+        return Accepted(message_id)
+
+    async def _post(self, account: ChannelAccount, body: Mapping[str, str]) -> httpx.Response:
+        # A kept connection that the bridge has just closed would leave us guessing whether it was sent.
+        headers = {"X-Internal-Secret": account.secret, "Connection": "close"}
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT_S):
+                return await self._http.post(_send_url(account), json=body, headers=headers, timeout=TIMEOUT)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise ProviderDownError(
+                f"{_name(account)} cannot be reached: is it running?", account=_id(account)
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise ProviderRefusedError(
+                f"{_name(account)} has an address or a secret that cannot be used: connect the channel again",
+                account=_id(account),
+            ) from error
+        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+            raise ProviderUnknownError(
+                f"{_name(account)} took the message and did not answer ({type(error).__name__})",
+                account=_id(account),
+            ) from error
+
+
+def _send_url(account: ChannelAccount) -> str:
+    """Return where to send; raise InvalidURL for what an HTTP client would stumble over later."""
+    url = f"{account.base_url.rstrip('/')}/send"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise httpx.InvalidURL("not an address to send to")
+    return url
+
+
+def _raise_refusal(answer: httpx.Response, account: ChannelAccount) -> None:
+    """Raise what an answer of 300 or more means; only the bridge's own word proves that nothing was sent."""
+    status, name = answer.status_code, _name(account)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise ProviderBusyError(
+            f"{name} asks to slow down", retry_after_s=retry_after_s(answer), account=_id(account)
+        )
+    if status == httpx.codes.REQUEST_TIMEOUT:
+        raise ProviderDownError(f"{name} did not receive the whole message", account=_id(account))
+    if status < FIRST_REFUSAL:
+        raise ProviderRefusedError(
+            f"{name} moved elsewhere: check the channel's address", account=_id(account)
+        )
+    if status < FIRST_FAULT:
+        words = REFUSALS.get(status, f"refused the message (status {status})")
+        raise ProviderRefusedError(f"{name} {words}", account=_id(account))
+    if _says_not_sent(answer):
+        raise ProviderDownError(
+            f"{name} could not send just now: is WhatsApp connected?", account=_id(account)
+        )
+    raise ProviderUnknownError(
+        f"{name} failed with status {status}: it may have been sent", account=_id(account)
+    )
+
+
+def _says_not_sent(answer: httpx.Response) -> bool:
+    body = json_object(answer)
+    if answer.status_code == UNAVAILABLE:
+        return isinstance(body.get("error"), str)
+    # The bridge's own time limit ends its waiting, not WhatsApp's sending.
+    timed_out = TIMED_OUT.search(str(body.get("message", "")))
+    return answer.status_code == FIRST_FAULT and body.get("error") == "send_failed" and not timed_out
+
+
+def _name(account: ChannelAccount) -> str:
+    return f"The WhatsApp bridge of business {account.business_id}"
+
+
+def _id(account: ChannelAccount) -> str:
+    return str(account.channel_id)

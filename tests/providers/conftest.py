@@ -1,0 +1,20 @@
+"""A client and a raw server for the providers' tests."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.providers.raw_server import raw_server
+
+
+@pytest.fixture
+async def http():
+    async with httpx.AsyncClient() as client:
+        yield client
+
+
+@pytest.fixture
+async def raw():
+    async with raw_server() as server:
+        yield server
