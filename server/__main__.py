@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
+import uvloop
 
 from server import log
 from server.config import Settings, load_settings
@@ -53,30 +57,44 @@ class _Server(uvicorn.Server):
         self._stopping.set()
         super().handle_exit(sig, frame)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Answer signals in the loop and do not raise them again: the house closes after the last answer."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
 
 def serve(settings: Settings) -> int:
     """Serve HTTP as api or calls until SIGTERM or SIGINT."""
     require(settings.service_role, Right.SERVE_PEOPLE)
     log.configure(log_format=settings.log_format, level=settings.log_level)
+    return uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
     from server.app_factory import create_app
+    from server.wiring import open_house
 
     stopping = asyncio.Event()
-    config = uvicorn.Config(
-        create_app(settings, settings.service_role, stopping),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        proxy_headers=False,
-    )
-    server = _Server(config, stopping)
-    server.run()
+    async with open_house(settings) as house:
+        config = uvicorn.Config(
+            create_app(house, settings.service_role, stopping),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            proxy_headers=False,
+        )
+        server = _Server(config, stopping)
+        await server.serve()
     return 0 if server.started else 1
 
 

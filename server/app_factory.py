@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,31 +11,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from server.api.routes import api_routes
-from server.config import Settings
 from server.domains.messaging import Receiver
 from server.health import Health
 from server.queue.live import RedisLive
 from server.roles import Right, Role, require
 from server.web.context import open_web
 from server.web.routes import web_middleware, web_routes
-from server.wiring import House, open_house
+from server.wiring import House
 
 
-def create_app(settings: Settings, role: Role, stopping: asyncio.Event | None = None) -> Starlette:
-    """Build the application; its connections open when it starts and close when it stops.
+def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) -> Starlette:
+    """Build the application of a role on an open house.
 
     Set `stopping` when the server begins to stop: live pages end, readiness turns false.
     """
     require(role, Right.SERVE_PEOPLE)
-    ending = stopping or asyncio.Event()
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_house(settings) as house:
-            app.router.routes.extend(routes(house, role, ending))
-            yield
-
-    return Starlette(lifespan=lifespan)
+    return Starlette(routes=routes(house, role, stopping or asyncio.Event()))
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         default=20.0, ge=1, le=300, description="Seconds the model may take before the responder answers."
     )
 
-    enable_schedulers: str = Field(default="", description="Deprecated; has no effect.")
+    enable_schedulers: str = Field(
+        default="", description="Deprecated: the scheduler service keeps time. Has no effect."
+    )
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -97,6 +99,13 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         return Settings(**(given | overrides))
     except ValidationError as wrong:
         raise StartRefusedError("\n".join(_sentence(error) for error in wrong.errors())) from None
+
+
+def deprecated_settings(settings: Settings) -> list[str]:
+    """Return a sentence for each setting that an operator still relies on and that does nothing any more."""
+    if settings.enable_schedulers.strip().lower() in {"", "0", "false", "no", "off"}:
+        return []
+    return ["ENABLE_SCHEDULERS has no effect: the scheduler service (SERVICE_ROLE=scheduler) keeps time."]
 
 
 def _sentence(error: Any) -> str:

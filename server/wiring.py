@@ -11,7 +11,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from server.config import Settings
+from server.config import Settings, deprecated_settings
 from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
@@ -45,6 +45,8 @@ class House:
 @asynccontextmanager
 async def open_house(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[House]:
     """Connect a process of `settings.service_role`; raise StartRefusedError when it must not start."""
+    for sentence in deprecated_settings(settings):
+        log.warning("setting_deprecated", what=sentence)
     role = ROLES[settings.service_role].database_role
     database = Database(settings.database_url.get_secret_value(), role=role, pool_size=pool_size)
     redis = connect_redis(settings.redis_url.get_secret_value())
