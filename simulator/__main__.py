@@ -39,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="origin of a page that may show the phone in a frame; may be given several times",
     )
+    _add_behaviour(parser)
+    return parser
+
+
+def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--echo",
         action=argparse.BooleanOptionalAction,
@@ -63,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("LOG_FORMAT", "console"),
         help="log lines",
     )
-    return parser
 
 
 def _url(value: str) -> str:
