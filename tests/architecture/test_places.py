@@ -28,7 +28,6 @@ READS_ENVIRONMENT = {
 }
 READS_CLOCK = {
     "server/clock.py": "the clock",
-    "server/queue/dispatch.py": "RQ's job hash carries the asker's own moment, in RQ's format",
     "server/worker/rq_view.py": "RQ's registries carry this process's own moment, in RQ's format",
     "server/scheduler/schedule.py": "any moment will do to see whether a cron expression can be read",
 }

@@ -1,0 +1,140 @@
+"""Every tenant table is walled, and each process's database role can do its own work alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+ROLES = ("prosaas_api", "prosaas_worker", "prosaas_scheduler")
+WITHOUT_WALL = {
+    "schedule": "the timetable of the installation, of no business",
+    "schedule_slot": "the timetable of the installation, of no business",
+    "alembic_version": "the schema's own version",
+}
+WITHOUT_BUSINESS_ID = {
+    "business": "it is the tenant",
+    "user_account": "a person may belong to several businesses; walled by membership",
+}
+# What carries the work of all businesses is open to those who run and sweep it, and to nobody else.
+OPEN: dict[str, set[str]] = {
+    "prosaas_api": set(),
+    "prosaas_worker": {"business", "job", "job_attempt", "job_audit", "effect"},
+    "prosaas_scheduler": {"business", "job", "job_attempt", "job_audit", "effect"},
+}
+TABLES = """
+    SELECT relname AS name, relrowsecurity AND relforcerowsecurity AS walled FROM pg_class
+    WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY relname
+"""
+
+
+@pytest.fixture
+async def look(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def allowed(look: asyncpg.Connection, role: str, table: str, right: str, column: str = "") -> bool:
+    if column:
+        return bool(
+            await look.fetchval("SELECT has_column_privilege($1, $2, $3, $4)", role, table, column, right)
+        )
+    return bool(await look.fetchval("SELECT has_table_privilege($1, $2, $3)", role, table, right))
+
+
+async def test_every_table_forces_row_level_security_or_says_why_not(look):
+    rows = await look.fetch(TABLES)
+
+    assert {row["name"] for row in rows if not row["walled"]} == set(WITHOUT_WALL)
+
+
+async def test_every_tenant_table_says_whose_its_rows_are(look):
+    rows = await look.fetch(TABLES)
+    with_column = {
+        row["table_name"]
+        for row in await look.fetch(
+            "SELECT table_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND column_name = 'business_id'"
+        )
+    }
+
+    assert {row["name"] for row in rows if row["walled"]} - with_column == set(WITHOUT_BUSINESS_ID)
+
+
+async def test_every_walled_table_has_a_policy(look):
+    rows = await look.fetch(TABLES)
+    with_policy = {row["tablename"] for row in await look.fetch("SELECT tablename FROM pg_policies")}
+
+    assert {row["name"] for row in rows if row["walled"]} - with_policy == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_an_application_role_cannot_see_past_the_wall(look, role):
+    row = await look.fetchrow(
+        "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = $1", role
+    )
+    owned = await look.fetchval("SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = $1", role)
+    member_of = await look.fetchval("SELECT count(*) FROM pg_auth_members WHERE member = $1::regrole", role)
+
+    assert not any(row.values())
+    assert owned == 0
+    assert member_of == 0
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_query_that_forgot_its_filter_returns_nothing(clean_database, look, role):
+    await look.execute("INSERT INTO business (id, name) VALUES (6, 'Dana')")
+    await look.execute("INSERT INTO contact (business_id, name) VALUES (6, 'a customer')")
+
+    async with look.transaction():
+        await look.execute(f"SET LOCAL ROLE {role}")
+        tables = [
+            row["name"]
+            for row in await look.fetch(TABLES)
+            if row["walled"] and await allowed(look, role, row["name"], "SELECT")
+        ]
+        without_scope = {
+            name: await look.fetchval(f'SELECT count(*) FROM "{name}"')
+            for name in tables
+            if name not in OPEN[role]
+        }
+
+    assert {name: count for name, count in without_scope.items() if count} == {}
+
+
+async def test_the_api_cannot_run_a_job_or_invent_its_outcome(look):
+    for column in ("state", "token", "attempts", "lease_until", "due_at", "finished_at", "payload"):
+        assert not await allowed(look, "prosaas_api", "job", "UPDATE", column)
+    for table in ("job", "job_attempt", "job_audit", "effect"):
+        assert not await allowed(look, "prosaas_api", table, "DELETE")
+    for table in ("job_attempt", "job_audit", "effect", "schedule", "schedule_slot"):
+        assert not await allowed(look, "prosaas_api", table, "INSERT")
+        assert not await allowed(look, "prosaas_api", table, "UPDATE")
+
+
+async def test_the_api_keeps_what_came_in_as_it_came(look):
+    for right in ("UPDATE", "DELETE"):
+        assert not await allowed(look, "prosaas_api", "inbox_event", right)
+
+
+async def test_the_scheduler_reads_no_message_and_no_contact(look):
+    for column in ("text", "details", "quoted_provider_id"):
+        assert not await allowed(look, "prosaas_scheduler", "message", "SELECT", column)
+    for table in (
+        "contact",
+        "contact_identity",
+        "conversation",
+        "inbox_event",
+        "lead",
+        "user_account",
+        "channel",
+    ):
+        assert not await allowed(look, "prosaas_scheduler", table, "SELECT")
+
+
+async def test_the_worker_keeps_no_time(look):
+    for right in ("INSERT", "UPDATE"):
+        assert not await allowed(look, "prosaas_worker", "schedule", right)
+        assert not await allowed(look, "prosaas_worker", "schedule_slot", right)
