@@ -6,6 +6,8 @@ Source: https://platform.openai.com/docs/api-reference/chat.
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ import httpx
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
 from server.ports import ChatTurn, Completion
 from server.providers.answers import json_object, retry_after_s
+from server.providers.loose_json import list_of, object_of, text_of
 
 CONNECT_TIMEOUT_S = 5.0
 FIRST_REDIRECT = 300
@@ -21,6 +24,8 @@ FIRST_FAULT = 500
 NAME = "The language model"
 # A 429 that waiting does not end: the account has no money left.
 NO_QUOTA = "insufficient_quota"
+# Local reasoning models put what they think before what they say.
+THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
 class OpenAiChat:
@@ -31,7 +36,9 @@ class OpenAiChat:
     ) -> None:
         self._http = http
         self._url = f"{base_url.rstrip('/')}/chat/completions"
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers = {"Content-Type": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
         self._model = model
         self._timeout_s = timeout_s
 
@@ -50,9 +57,11 @@ class OpenAiChat:
 
     async def _post(self, body: dict[str, Any]) -> httpx.Response:
         timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_TIMEOUT_S, self._timeout_s))
+        headers = httpx.Headers(self._headers, encoding="utf-8")
+        content = json.dumps(body).encode()
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._http.post(self._url, json=body, headers=self._headers, timeout=timeout)
+                return await self._http.post(self._url, content=content, headers=headers, timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderDownError(f"{NAME} cannot be reached: check OPENAI_BASE_URL") from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
@@ -63,13 +72,13 @@ class OpenAiChat:
 
 def _raise_refusal(answer: httpx.Response) -> None:
     status = answer.status_code
-    told = json_object(answer).get("error")
-    code = told.get("code") or told.get("type") if isinstance(told, dict) else None
-    if status == httpx.codes.TOO_MANY_REQUESTS and code != NO_QUOTA:
+    told = object_of(json_object(answer).get("error"))
+    has_no_quota = NO_QUOTA in (told.get("code"), told.get("type"))
+    if status == httpx.codes.TOO_MANY_REQUESTS and not has_no_quota:
         raise ProviderBusyError(f"{NAME} asks to slow down", retry_after_s=retry_after_s(answer))
     if status >= FIRST_FAULT:
         raise ProviderDownError(f"{NAME} failed with status {status}")
-    if code == NO_QUOTA:
+    if has_no_quota:
         raise ProviderRefusedError(f"{NAME}'s account has no quota left: add credit to it")
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise ProviderRefusedError(f"{NAME} does not accept the key: check OPENAI_API_KEY")
@@ -79,21 +88,26 @@ def _raise_refusal(answer: httpx.Response) -> None:
 
 
 def _completion(body: dict[str, Any], model: str) -> Completion:
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, dict) else None
-    text = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(text, str) or not text.strip():
+    choice = object_of(next(iter(list_of(body.get("choices"))), None))
+    text = THOUGHTS.sub("", _said(object_of(choice.get("message")).get("content"))).strip()
+    if not text:
         raise ProviderUnknownError(f"{NAME} answered without a text")
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    told = body.get("model")
+    if choice.get("finish_reason") == "length":
+        raise ProviderRefusedError(f"{NAME} was cut off in the middle of its answer")
+    usage = object_of(body.get("usage"))
     return Completion(
-        text=text.strip(),
-        model=told if isinstance(told, str) else model,
+        text=text,
+        model=text_of(body.get("model")) or model,
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
     )
+
+
+def _said(content: object) -> str:
+    """Return the text of a message, which some servers give in parts."""
+    if isinstance(content, list):
+        return "".join(text_of(object_of(part).get("text")) or "" for part in content)
+    return text_of(content) or ""
 
 
 def _count(value: Any) -> int:

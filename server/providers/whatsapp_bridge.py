@@ -6,6 +6,7 @@ They ignore `idempotencyKey`: whatever may have reached one is never sent a seco
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedE
 from server.ports import Accepted, ChannelAccount, ChannelEvent, Json, RawEvent
 from server.providers.answers import json_object, retry_after_s
 from server.providers.whatsapp_bridge_reading import read
-from server.providers.whatsapp_bridge_splitting import split
+from server.providers.whatsapp_bridge_splitting import split, usable_id
 
 TOTAL_TIMEOUT_S = 30.0
 TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0)
@@ -59,8 +60,8 @@ class WhatsappBridge:
         )
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
-        message_id = json_object(answer).get("messageId")
-        if answer.status_code != OK or not isinstance(message_id, str) or not message_id:
+        message_id = usable_id(json_object(answer).get("messageId"))
+        if answer.status_code != OK or message_id is None:
             raise ProviderUnknownError(
                 f"{_name(account)} answered without a message id: it may have been sent", account=_id(account)
             )
@@ -68,10 +69,18 @@ class WhatsappBridge:
 
     async def _post(self, account: ChannelAccount, body: Mapping[str, str]) -> httpx.Response:
         # A kept connection that the bridge has just closed would leave us guessing whether it was sent.
-        headers = {"X-Internal-Secret": account.secret, "Connection": "close"}
+        told = {
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "X-Internal-Secret": account.secret,
+        }
+        headers = httpx.Headers(told, encoding="utf-8")
+        content = json.dumps(body).encode()
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
-                return await self._http.post(_send_url(account), json=body, headers=headers, timeout=TIMEOUT)
+                return await self._http.post(
+                    _send_url(account), content=content, headers=headers, timeout=TIMEOUT
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderDownError(
                 f"{_name(account)} cannot be reached: is it running?", account=_id(account)

@@ -55,8 +55,9 @@ async def test_a_rate_limit_says_how_long_to_wait(http, raw):
     assert busy.value.retry_after_s == 9
 
 
-async def test_an_account_without_quota_is_refused_for_good(http, raw):
-    raw.says(429, {"error": {"code": "insufficient_quota", "type": "insufficient_quota"}})
+@pytest.mark.parametrize("field", ["code", "type"])
+async def test_an_account_without_quota_is_refused_for_good(http, raw, field):
+    raw.says(429, {"error": {"code": "other", "type": "other"} | {field: "insufficient_quota"}})
 
     with pytest.raises(ProviderRefusedError, match="quota"):
         await model(http, raw.url).complete(TURNS)
@@ -117,3 +118,29 @@ async def test_tokens_that_are_no_numbers_count_as_none(http, raw):
     raw.says(200, answer("yes", usage={"prompt_tokens": "many"}, model=5))
 
     assert await model(http, raw.url).complete(TURNS) == Completion("yes", "small", 0, 0)
+
+
+async def test_what_a_model_thinks_is_not_what_it_says(http, raw):
+    raw.says(200, answer("<think>\nThe customer is rude.\n</think>\n\n250 ש״ח"))
+
+    assert (await model(http, raw.url).complete(TURNS)).text == "250 ש״ח"
+
+
+async def test_an_answer_in_parts_is_put_together(http, raw):
+    raw.says(200, answer([{"type": "text", "text": "250 "}, {"type": "text", "text": "ש״ח"}, 7]))
+
+    assert (await model(http, raw.url).complete(TURNS)).text == "250 ש״ח"
+
+
+async def test_half_an_answer_is_none(http, raw):
+    cut_off = {"message": {"content": "We open at"}, "finish_reason": "length"}
+    raw.says(200, {"choices": [cut_off]})
+
+    with pytest.raises(ProviderRefusedError, match="cut off"):
+        await model(http, raw.url).complete(TURNS)
+
+
+async def test_characters_that_nobody_can_store_are_no_obstacle(http, raw):
+    raw.says(200, b'{"choices": [{"message": {"content": "yes\\u0000!"}}]}')
+
+    assert (await model(http, raw.url).complete([ChatTurn("user", "\ud83d")])).text == "yes!"

@@ -86,6 +86,7 @@ async def test_a_bridge_that_does_not_listen_took_nothing(http, free_port):
         (200, {"ok": True}),
         (200, {"messageId": ""}),
         (200, {"messageId": 7}),
+        (200, {"messageId": "3EB0\x00"}),
         (202, {"messageId": "3EB0"}),
         (200, []),
     ],
@@ -143,6 +144,14 @@ async def test_an_address_that_is_none_is_refused(http, base_url):
 async def test_a_secret_that_fits_no_header_is_refused(http, raw):
     with pytest.raises(ProviderRefusedError):
         await send(http, raw.url, secret="two\nlines")
+
+
+async def test_a_secret_may_be_in_any_script(http, raw):
+    raw.says(200, {"messageId": "3EB0OURS"})
+
+    await send(http, raw.url, secret="סוד")
+
+    assert "x-internal-secret: סוד" in raw.heads[0]
 
 
 @pytest.mark.parametrize(
