@@ -126,7 +126,7 @@ async def _stay_silent(session: Session, question: Question, reply: Message | No
     if reply is not None and await abandon_effect(
         session, key=reply_key(question.message_id), reason=silence
     ):
-        await session.delete(reply)
+        await queries.delete_message(session, reply.id)
     await inbox.close_event(session, question.event_id, "done", silence)
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
 

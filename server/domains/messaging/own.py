@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, text, update
+from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging import inbox
+from server.domains.messaging import inbox, queries
 from server.domains.messaging.models import Message
-from server.domains.messaging.queries import find_message, get_message
 from server.domains.messaging.rules import effect_of_status, folded, receipt_event_ids
 from server.ports import DeliveryStatus, MessageChannel
 from server.queue import Changed, settle_effect
@@ -34,7 +33,6 @@ ORDER BY message.position LIMIT 1
 """
 # An echo that came before anything could tell it was ours had looked like a person's message.
 TAKE_OVER_EVENTS = "UPDATE inbox_event SET message_id = :ours WHERE message_id = :mistaken"
-FORGET_MISTAKEN = "DELETE FROM message WHERE id = :mistaken"
 LIFT_PAUSE = """
 UPDATE conversation SET ai_paused_until = (
     SELECT max(message.created_at) + interval '30 minutes' FROM message
@@ -51,7 +49,7 @@ async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str)
 
 async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str) -> Message | None:
     """Return the message of ours that a provider's id names, also when only its effect knows the id."""
-    message = await find_message(session, event.channel_id, provider_id)
+    message = await queries.find_message(session, event.channel_id, provider_id)
     if message is not None:
         return message if message.direction == "out" else None
     message_id = await session.scalar(
@@ -63,13 +61,13 @@ async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str)
             "channel_id": event.channel_id,
         },
     )
-    return None if message_id is None else await get_message(session, message_id)
+    return None if message_id is None else await queries.get_message(session, message_id)
 
 
 async def find_unconfirmed(session: Session, conversation_id: UUID, written: str) -> Message | None:
     """Return a message of ours with this text of which nobody knows yet whether it was sent."""
     message_id = await session.scalar(text(BY_TEXT), {"conversation_id": conversation_id, "text": written})
-    return None if message_id is None else await get_message(session, message_id)
+    return None if message_id is None else await queries.get_message(session, message_id)
 
 
 async def fold(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
@@ -77,11 +75,7 @@ async def fold(session: Session, message: Message, told: DeliveryStatus, reason:
     now = folded(DeliveryStatus(message.status), told)
     if now.value != message.status:
         is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
-        await session.execute(
-            update(Message)
-            .where(Message.id == message.id)
-            .values(status=now.value, status_reason=reason if is_explained else None, status_at=func.now())
-        )
+        await queries.update_status(session, message.id, now, reason if is_explained else None)
     proven = effect_of_status(told)
     if message.effect_key is not None and proven is not None:
         await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
@@ -95,11 +89,10 @@ async def learn_provider_id(
     if message.provider_id is not None:
         return
     await lock_provider_id(session, message.channel_id, provider_id)
-    mistaken = await find_message(session, message.channel_id, provider_id)
+    mistaken = await queries.find_message(session, message.channel_id, provider_id)
     if mistaken is not None:
         await _replace(session, mistaken, message)
-    message.provider_id = provider_id
-    await session.flush()
+    await queries.name_message(session, message.id, provider_id)
     for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
         status = channel.read(event.payload).status
         if status is not None:
@@ -110,6 +103,5 @@ async def learn_provider_id(
 
 async def _replace(session: Session, mistaken: Message, ours: Message) -> None:
     await session.execute(text(TAKE_OVER_EVENTS), {"ours": ours.id, "mistaken": mistaken.id})
-    session.expunge(mistaken)
-    await session.execute(text(FORGET_MISTAKEN), {"mistaken": mistaken.id})
+    await queries.delete_message(session, mistaken.id)
     await session.execute(text(LIFT_PAUSE), {"conversation_id": ours.conversation_id})

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.messaging.models import Conversation, ConversationSession, Message
 from server.domains.messaging.rules import Standing
+from server.ports import DeliveryStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +195,27 @@ async def find_message(session: Session, channel_id: UUID, provider_id: str) -> 
 async def get_message(session: Session, message_id: UUID) -> Message | None:
     """Return a message by our own id."""
     return await session.get(Message, message_id)
+
+
+async def name_message(session: Session, message_id: UUID, provider_id: str) -> None:
+    """Store the provider's id of a message of ours."""
+    await session.execute(update(Message).where(Message.id == message_id).values(provider_id=provider_id))
+
+
+async def update_status(
+    session: Session, message_id: UUID, status: DeliveryStatus, reason: str | None
+) -> None:
+    """Store how far a message of ours came."""
+    await session.execute(
+        update(Message)
+        .where(Message.id == message_id)
+        .values(status=status.value, status_reason=reason, status_at=func.now())
+    )
+
+
+async def delete_message(session: Session, message_id: UUID) -> None:
+    """Delete a message that never was one."""
+    await session.execute(delete(Message).where(Message.id == message_id))
 
 
 async def find_reply(session: Session, message_id: UUID) -> Message | None:
