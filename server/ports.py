@@ -90,7 +90,7 @@ class ChannelEvent:
 
     kind: EventKind
     provider_id: str
-    sender: Sender | None
+    sender: Sender | None = None
     text: str | None = None
     sent_at: datetime | None = None
     from_us: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -92,9 +93,15 @@ class Installation:
             self.running.setdefault(name, []).append(child)
             await until_ready(child, within_s=30)
 
-    def kill(self, name: str) -> None:
+    async def start_all(self, *names: str) -> None:
+        """Start several processes side by side."""
+        await asyncio.gather(*(self.start(name) for name in names))
+
+    async def kill(self, name: str) -> None:
         """End the youngest process of this name at once, as a power cut would."""
-        self.running[name].pop().kill()
+        child = self.running[name].pop()
+        child.kill()
+        await child.wait()
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send the youngest process of this name a signal."""
@@ -157,6 +164,7 @@ class Installation:
         for children in self.running.values():
             for child in children:
                 child.kill()
+                await child.wait()
         await self.http.aclose()
         await self.simulator.aclose()
 

@@ -54,7 +54,10 @@ async def perform(run: Run, ledger: Ledger) -> Ended:
     ):
         try:
             ending = await _handle(run)
-            recorded = run.completed or await ledger.end(claim, ending)
+            recorded = run.completed or (
+                # Whoever holds the job now writes its end; this run may write nothing.
+                ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
+            )
         except StoreUnavailableError as error:
             # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
             log.warning("job_left_to_lease", error=str(error))

@@ -23,8 +23,8 @@ from server.queue.ledger import Claim, Ending, Outcome, end
 
 log = get_logger(__name__)
 
-# A send that begins with less lease than this could be overtaken while it is on the wire.
-LEAST_LEASE_S = 2.0
+# A send that begins with less of its lease than this could be overtaken while it is on the wire.
+LEAST_LEASE_SHARE = 0.2
 
 
 class Run:
@@ -39,6 +39,7 @@ class Run:
         self.database = database
         self.outside = outside
         self.trusted_until = monotonic_s() + lease_s
+        self._least_lease_s = lease_s * LEAST_LEASE_SHARE
         self.completed = False
 
     @property
@@ -104,7 +105,7 @@ class Run:
         Raises ProviderDownError (or Busy) when the provider proved that it took nothing: the
         effect is planned again. An answer that never came makes it unknown, which is a result.
         """
-        if self.lease_left_s < LEAST_LEASE_S:
+        if self.lease_left_s < self._least_lease_s:
             raise LeaseLostError(f"{self.job_id}: {self.lease_left_s:.1f} s of lease is too little to send")
         async with self.database.driver() as connection:
             found = await effects.begin(connection, key, self.job_id, self.token)

@@ -17,5 +17,5 @@ async def stopped(socket_folder, tmp_path):
 @pytest.fixture
 async def house(stopped):
     """An installation with everything running."""
-    await stopped.start("simulator", "api", "worker", "scheduler")
+    await stopped.start_all("simulator", "api", "worker", "scheduler")
     return stopped

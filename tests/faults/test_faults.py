@@ -77,7 +77,7 @@ async def test_a_worker_killed_in_the_middle_of_a_reply_leaves_one_reply(house):
     await house.post(text_message(QUESTION))
     await house.until_sent(1)
 
-    house.kill("worker")
+    await house.kill("worker")
     await house.start("worker")
 
     await house.until_quiet()

@@ -253,3 +253,23 @@ async def test_a_kind_that_this_worker_does_not_know_waits_for_an_upgrade(engine
 
     row = await engine.look.fetchrow("SELECT state, attempts, reason FROM job")
     assert tuple(row) == ("ready", 0, "waits for a worker that knows this kind")
+
+
+async def test_a_run_whose_lease_ended_under_it_writes_no_outcome(engine):
+    async def handle(run, _payload):
+        await engine.look.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+        async with run.step():
+            pass
+
+    with job_kind(Wait, handle):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working():
+            await eventually(lambda: attempt_started(engine, job_id))
+            await sweeping_until(engine, job_id, "quarantined")
+
+    outcomes = await engine.look.fetch("SELECT outcome FROM job_attempt ORDER BY token")
+    assert [one["outcome"] for one in outcomes] == ["lost", "lost", "quarantined"]
+
+
+async def attempt_started(engine, job_id):
+    return await engine.look.fetchval("SELECT count(*) > 0 FROM job_attempt WHERE job_id = $1", job_id)
