@@ -19,6 +19,7 @@ from server.domains.messaging.queries import Line, Said
 from server.domains.messaging.rules import (
     HISTORY_TURNS,
     OVERTAKEN,
+    QUICK_LINES,
     TAKEN_OVER,
     Way,
     is_takeover,
@@ -64,13 +65,11 @@ async def answer(run: Run, question: Question) -> None:
 
 
 async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Message | None:
-    draft = await assistant.draft_reply(
-        run.database,
-        run.outside.model,
-        business_id=question.business_id,
-        history=turns(history),
-        kind=question.kind,
-    )
+    draft = await _ask(run, question, with_quick_lines(history))
+    if draft.hands_over and (alone := turns(history)) != with_quick_lines(history):
+        # Several lines may ask several things: the newest alone may be one that can be answered.
+        second = await _ask(run, question, alone)
+        draft = draft if second.hands_over else second
     async with run.step() as session:
         silence = await _why_silent(session, run, question) or await _why_useless(session, question, draft)
         if silence is not None:
@@ -78,6 +77,16 @@ async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Messa
             await _stay_silent(session, question, None, silence)
             return None
         return await _record(session, question, draft)
+
+
+async def _ask(run: Run, question: Question, history: Sequence[ChatTurn]) -> assistant.Draft:
+    return await assistant.draft_reply(
+        run.database,
+        run.outside.model,
+        business_id=question.business_id,
+        history=history,
+        kind=question.kind,
+    )
 
 
 async def _why_silent(session: Session, run: Run, question: Question) -> str | None:
@@ -203,6 +212,20 @@ async def _message(session: Session, message_id: UUID) -> Message:
     if message is None:
         raise LookupError("a message of this run is gone")
     return message
+
+
+def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:
+    """Return a conversation whose last turn holds all lines that the customer wrote in a row just now.
+
+    The newest line is answered for those it overtook, so what they asked is asked with it.
+    """
+    quick: list[Line] = []
+    for line in reversed(history):
+        if line.author != "customer" or line.stored_at < history[-1].stored_at - QUICK_LINES:
+            break
+        quick.insert(0, line)
+    asked = "\n".join(line.text for line in quick if line.text)
+    return [*turns(history[: len(history) - len(quick)]), ChatTurn("user", asked)]
 
 
 def turns(history: Sequence[Line]) -> list[ChatTurn]:

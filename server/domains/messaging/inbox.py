@@ -48,6 +48,14 @@ async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
     return None if row is None else _event(row)
 
 
+async def quiet_left_s(session: Session, event_id: UUID, quiet: timedelta) -> float:
+    """Return for how many seconds more an event is younger than `quiet`; 0 for an older one."""
+    age = func.clock_timestamp() - InboxEvent.received_at
+    query = select(age).where(InboxEvent.id == event_id).order_by(InboxEvent.id).limit(1)
+    found: timedelta | None = await session.scalar(query)
+    return 0.0 if found is None else min(max((quiet - found).total_seconds(), 0.0), quiet.total_seconds())
+
+
 async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int = 100) -> list[StoredEvent]:
     """Return the events of a lane whose jobs come after this job, the next one first."""
     rows = await session.execute(text(WAITING), {"lane": lane, "job_id": job_id, "limit": limit})

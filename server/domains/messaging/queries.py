@@ -59,6 +59,7 @@ class Line:
     author: str
     kind: str
     text: str | None
+    stored_at: datetime
 
 
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
@@ -86,7 +87,7 @@ JOIN business ON business.id = conversation.business_id
 WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
 """
 HISTORY = """
-SELECT author, kind, text FROM message
+SELECT author, kind, text, created_at FROM message
 WHERE conversation_id = :conversation_id AND position <= :position AND status <> 'failed'
   AND kind <> 'reaction' AND (position = :position OR NOT details ? 'deleted')
 ORDER BY position DESC LIMIT :limit
@@ -252,7 +253,7 @@ async def read_history(
     rows = await session.execute(
         text(HISTORY), {"conversation_id": conversation_id, "position": until_position, "limit": limit}
     )
-    return [Line(row.author, row.kind, row.text) for row in rows][::-1]
+    return [Line(row.author, row.kind, row.text, row.created_at) for row in rows][::-1]
 
 
 async def was_told_to_wait(session: Session, conversation_id: UUID) -> bool:

@@ -15,6 +15,8 @@ from server.queue import EffectState
 TAKEOVER = timedelta(minutes=30)
 SESSION_IDLE = timedelta(hours=24)
 HISTORY_TURNS = 20
+# Longer than a line waits for the answer of the one before it, a model's and a busy bridge's time included.
+QUICK_LINES = timedelta(minutes=2)
 
 RANK = {
     DeliveryStatus.QUEUED: 0,

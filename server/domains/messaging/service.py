@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from uuid import UUID
 
+from server.domains.messaging import inbox
 from server.domains.messaging.answering import answer
 from server.domains.messaging.intake import take
 from server.queue import Run
+
+# People write one thought in several lines. Whoever answers waits until no line came for so long;
+# the newest line is then answered for all of them.
+QUIET = timedelta(seconds=1.5)
 
 
 async def process_event(run: Run, event_id: UUID) -> None:
@@ -16,5 +23,7 @@ async def process_event(run: Run, event_id: UUID) -> None:
     """
     async with run.step() as session:
         question = await take(session, run.outside.channels, event_id)
+        quiet_left_s = await inbox.quiet_left_s(session, event_id, QUIET)
     if question is not None:
+        await asyncio.sleep(quiet_left_s)
         await answer(run, question)

@@ -29,7 +29,7 @@ WHERE closed_at IS NULL AND last_activity_at < now() - cast(:idle AS interval)
 ORDER BY last_activity_at, id LIMIT :limit
 """
 LINES = """
-SELECT author, kind, text FROM message
+SELECT author, kind, text, created_at FROM message
 WHERE conversation_id = :conversation_id AND created_at >= :opened_at AND status <> 'failed'
   AND kind <> 'reaction' AND NOT details ? 'deleted' AND NOT details ? 'history'
 ORDER BY position DESC LIMIT :limit
@@ -105,4 +105,4 @@ async def _lines(session: Session, stale: Stale) -> list[Line]:
             "limit": LONGEST_SESSION,
         },
     )
-    return [Line(row.author, row.kind, row.text) for row in rows][::-1]
+    return [Line(row.author, row.kind, row.text, row.created_at) for row in rows][::-1]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,14 +15,16 @@ import pytest
 
 from server.db.tenancy import credential_digest
 from server.domains import assistant, messaging
+from server.domains.messaging import service
 from server.jobs import webhook_process_job
+from server.jobs.runtime import perform
 from server.ports import Accepted, ChannelAccount, ChatTurn, Completion, LanguageModel, Outside
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.queue import Run
 from server.queue.ledger import Ending, Ledger, Outcome
 from server.secrets import Cipher
 from simulator import envelopes
-from tests.engine import BUSINESS, Engine, eventually, open_engine
+from tests.engine import BUSINESS, Engine, open_engine
 
 __all__ = ["webhook_process_job"]
 
@@ -119,16 +122,13 @@ class Shop:
     def receipt(self, message_id: str, status: int) -> dict[str, Any]:
         return envelopes.receipt(TENANT, MAYA.jid, message_id=message_id, status=status)
 
-    async def settle(self, within_s: float = 15) -> None:
-        """Run a worker until nothing that is due is left."""
-        async with self.engine.working(outside=self.outside, lease_s=10):
-            await eventually(self._is_idle, within_s=within_s, what="an idle worker")
-
-    async def _is_idle(self) -> bool:
-        await self.engine.sweeper.sweep()
-        return not await self.look(
-            "SELECT count(*) FROM job WHERE state = 'running' OR (state = 'ready' AND due_at <= now())"
-        )
+    async def settle(self) -> None:
+        """Run every job that is due, those of different chats at once, until none is left."""
+        ledger = Ledger(self.engine.worker, lease_s=20)
+        while due := await self.rows("SELECT id FROM job WHERE state = 'ready' AND due_at <= now()"):
+            claims = await ledger.claim([job_id for (job_id,) in due], worker="test")
+            runs = [Run(one, database=self.engine.worker, outside=self.outside, lease_s=20) for one in claims]
+            await asyncio.gather(*(perform(run, ledger) for run in runs))
 
     async def claim(self, event_id: UUID) -> Run:
         """Claim an event's job as a worker of its own would."""
@@ -189,3 +189,9 @@ async def open_shop(database_url: str, redis_url: str) -> AsyncIterator[Shop]:
 async def shop(clean_database, redis_url):
     async with open_shop(clean_database, redis_url) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def let_no_line_wait(monkeypatch):
+    """Answer at once: only the tests of quick lines wait for more of them."""
+    monkeypatch.setattr(service, "QUIET", timedelta())
