@@ -40,7 +40,7 @@ class Speaker:
 # Entries are counted one by one: row-level security keeps the indexes of `@@` and `<%` from being
 # used, and a business has hundreds of entries, not millions.
 SEARCH = """
-WITH term AS (
+WITH term AS MATERIALIZED (
     SELECT number, word, cast(forms AS tsquery) AS forms, cast(kin AS tsquery) AS kin,
            cast(title_forms AS tsquery) AS title_forms, cast(title_kin AS tsquery) AS title_kin
     FROM unnest(cast(:words AS text[]), cast(:forms AS text[]), cast(:kin AS text[]),

@@ -21,6 +21,8 @@ from server.ports import ChatTurn
 
 LONGEST_QUESTION = 2_000
 MOST_TERMS = 24
+# PostgreSQL refuses a search for a word of more than 2,046 bytes; nobody means one of this length.
+LONGEST_WORD = 60
 LINES_BEFORE = 2
 
 _WORD = re.compile(r"[^\W_]+")
@@ -67,7 +69,7 @@ def plain(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return a text's words in lower case, without niqqud, punctuation or control characters."""
-    return _WORD.findall(plain(text))
+    return [word[:LONGEST_WORD] for word in _WORD.findall(plain(text))]
 
 
 def terms_of(question: str) -> list[Term]:
