@@ -13,6 +13,7 @@ from server.domains.messaging import inbox, own, queries
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
 from server.domains.messaging.rules import (
+    NAMELESS,
     TAKEOVER,
     Way,
     details_of,
@@ -54,15 +55,23 @@ async def take(session: Session, channels: Mapping[str, MessageChannel], event_i
     stored = await inbox.read_event(session, event_id)
     if stored is None or stored.state != "stored":
         return None
-    channel = channels[stored.channel_kind]
+    try:
+        return await _take(session, stored, channels[stored.channel_kind])
+    except contacts.NamelessSenderError:
+        # Told before anything was written: such an event is kept, and holds back no other.
+        await inbox.close_event(session, event_id, "ignored", NAMELESS)
+        return None
+
+
+async def _take(session: Session, stored: StoredEvent, channel: MessageChannel) -> Question | None:
     event = channel.read(stored.payload)
     match way_of(event):
         case Way.UNREADABLE:
             reason = stored.reason or event.details.get("reason") or "it cannot be read"
-            log.warning("event_unreadable", event_id=str(event_id))
-            await inbox.close_event(session, event_id, "unreadable", reason)
+            log.warning("event_unreadable", event_id=str(stored.id))
+            await inbox.close_event(session, stored.id, "unreadable", reason)
         case Way.SET_ASIDE:
-            await inbox.close_event(session, event_id, "ignored", why_set_aside(event))
+            await inbox.close_event(session, stored.id, "ignored", why_set_aside(event))
         case Way.RECEIPT:
             await _take_receipt(session, stored, event)
         case Way.CHANGE:

@@ -26,6 +26,7 @@ RANK = {
     DeliveryStatus.DELIVERED: 4,
     DeliveryStatus.READ: 5,
 }
+NAMELESS = "its sender has no name that can be kept"
 OVERTAKEN = "not answered: a newer message gets the answer"
 TAKEN_OVER = "not answered: a person took over"
 CHANGES = frozenset({EventKind.EDIT, EventKind.DELETE})
@@ -65,7 +66,7 @@ def why_set_aside(event: ChannelEvent) -> str:
         return f"not a conversation with one person: {event.chat}"
     if event.kind is EventKind.IGNORED:
         return "not a message"
-    return "its sender has no name that can be kept"
+    return NAMELESS
 
 
 def is_takeover(event: ChannelEvent) -> bool:

@@ -27,6 +27,16 @@ async def test_a_groups_message_and_a_story_are_kept_and_shown_nowhere(shop):
     assert await shop.look("SELECT count(*) FROM contact") == 0
 
 
+async def test_a_sender_without_a_usable_name_is_set_aside_and_holds_back_no_other(shop):
+    nobody = replace(MAYA, phone="12", name="Service")
+    await shop.deliver(shop.says("Hello", who=nobody), lane="one")
+    await shop.deliver(shop.says(PRICE_QUESTION), lane="one")
+    await shop.settle()
+
+    assert [state for state, _ in await shop.events()] == ["ignored", "done"]
+    assert len(shop.phone.sent) == 1
+
+
 async def test_history_is_shown_and_never_answered(shop):
     await shop.deliver(sample("history_append"))
     await shop.settle()
