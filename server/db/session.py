@@ -77,6 +77,8 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=connect_timeout_s,
             pool_pre_ping=True,
+            # A statement's parameters may be a customer's words; errors reach logs.
+            hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
         )

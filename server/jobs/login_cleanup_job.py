@@ -12,4 +12,5 @@ ROWS_A_RUN = 10_000
 @handles(LoginCleanup)
 async def login_cleanup_job(run: Run, _payload: LoginCleanup) -> None:
     """Delete a bounded number of rows; the next slot takes the rest."""
-    await accounts.forget_expired_logins(run, limit=ROWS_A_RUN)
+    async with run.completing(*await run.every_business()) as session:
+        await accounts.forget_expired_logins(session, limit=ROWS_A_RUN)

@@ -25,6 +25,7 @@ log = get_logger(__name__)
 
 # A send that begins with less of its lease than this could be overtaken while it is on the wire.
 LEAST_LEASE_SHARE = 0.2
+EVERY_BUSINESS = "SELECT id FROM business ORDER BY id LIMIT 100000"
 
 
 class Run:
@@ -71,6 +72,12 @@ class Run:
     def lease_left_s(self) -> float:
         """Return for how many seconds nobody else can take the job."""
         return self.trusted_until - monotonic_s()
+
+    async def every_business(self) -> list[int]:
+        """Return the ids of all businesses, for the installation's own work."""
+        async with self.database.driver() as connection:
+            rows = await connection.fetch(EVERY_BUSINESS)
+        return [row["id"] for row in rows]
 
     @asynccontextmanager
     async def step(self, *business_ids: int) -> AsyncIterator[Session]:

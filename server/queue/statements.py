@@ -78,15 +78,18 @@ RETURNING id, kind, queue, business_id, dispatch_no
 """
 
 REOPEN = """
-WITH reopened AS (
+WITH ended AS (
+    SELECT job.id, job.state FROM job
+    JOIN unnest($1::text[], $2::bigint[]) AS asked (id, token) ON job.id = asked.id AND job.token = asked.token
+    WHERE job.state IN ('failed', 'quarantined') FOR UPDATE OF job
+), reopened AS (
     UPDATE job SET state = 'ready', attempts = 0, deaths = 0, finished_at = NULL, due_at = now(),
                    expires_at = NULL
-    FROM unnest($1::text[], $2::bigint[]) AS asked (id, token)
-    WHERE job.id = asked.id AND job.token = asked.token AND job.state IN ('failed', 'quarantined')
-    RETURNING job.id, job.business_id
+    FROM ended WHERE job.id = ended.id
+    RETURNING job.id, job.business_id, ended.state AS from_state
 ), audit AS (
     INSERT INTO job_audit (job_id, business_id, from_state, to_state, actor, reason)
-    SELECT id, business_id, 'failed', 'ready', $3, 'requeued' FROM reopened
+    SELECT id, business_id, from_state, 'ready', $3, 'requeued' FROM reopened
 )
 SELECT id FROM reopened
 """

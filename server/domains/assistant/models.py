@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,16 +20,7 @@ class KnowledgeEntry(Base):
     """One thing the assistant may tell customers; language is he or en."""
 
     __tablename__ = "knowledge_entry"
-    __table_args__ = (
-        UniqueConstraint("business_id", "language", "title"),
-        Index("knowledge_entry_search", "search", postgresql_using="gin"),
-        Index(
-            "knowledge_entry_trigram",
-            "title",
-            postgresql_using="gin",
-            postgresql_ops={"title": "gin_trgm_ops"},
-        ),
-    )
+    __table_args__ = (UniqueConstraint("business_id", "language", "title"),)
 
     id: Mapped[Id]
     business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))

@@ -22,7 +22,6 @@ from server.queue import Changed, Run
 AT_ONCE = 10
 LONGEST_SESSION = 200
 
-BUSINESSES = "SELECT id FROM business ORDER BY id LIMIT 100000"
 STALE = """
 SELECT id, business_id, conversation_id, opened_at, last_activity_at FROM conversation_session
 WHERE closed_at IS NULL AND last_activity_at < now() - cast(:idle AS interval)
@@ -57,7 +56,7 @@ async def close_stale_sessions(run: Run, *, limit: int, idle: timedelta = SESSIO
 
     Returns how many were looked at. Safe to run twice, also at once: a session closes once.
     """
-    businesses = await _businesses(run)
+    businesses = await run.every_business()
     if not businesses:
         return 0
     async with run.database.transaction(*businesses) as session:
@@ -70,16 +69,11 @@ async def close_stale_sessions(run: Run, *, limit: int, idle: timedelta = SESSIO
 
 async def forget_old_events(run: Run, *, older_than_days: int, limit: int) -> int:
     """Delete events that were dealt with and that no sender repeats any more; return how many."""
-    businesses = await _businesses(run)
+    businesses = await run.every_business()
     if not businesses:
         return 0
     async with run.step(*businesses) as session:
         return await inbox.delete_old_events(session, older_than=timedelta(days=older_than_days), limit=limit)
-
-
-async def _businesses(run: Run) -> list[int]:
-    async with run.database.transaction() as session:
-        return list((await session.scalars(text(BUSINESSES))).all())
 
 
 async def _close(run: Run, stale: Sequence[Stale]) -> None:

@@ -97,7 +97,9 @@ async def test_a_lead_is_made_once_and_keeps_what_brought_it(database, look):
         second = await contacts.touch_lead(session, contact_id, "call")
 
     assert first == second
-    lead = await look.fetchrow("SELECT source, last_contact_at > now() - interval '1 minute' AS now FROM lead")
+    lead = await look.fetchrow(
+        "SELECT source, last_contact_at > now() - interval '1 minute' AS now FROM lead"
+    )
     assert tuple(lead) == ("whatsapp", True)
 
 

@@ -180,8 +180,6 @@ CREATE TABLE knowledge_entry (
     updated_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (business_id, language, title)
 );
-CREATE INDEX knowledge_entry_search ON knowledge_entry USING gin (search);
-CREATE INDEX knowledge_entry_trigram ON knowledge_entry USING gin (title gin_trgm_ops);
 
 -- The inbox: one row an event, kept whatever happens to it later.
 CREATE TABLE inbox_event (
