@@ -68,7 +68,7 @@ async def test_the_bridge_follows_the_secret_and_address_of_each_start(demo):
     await seed(moved)
 
     channel = await fetch(demo.database_url, "SELECT base_url, token_digest, tenant FROM channel")
-    assert tuple(channel) == ("http://127.0.0.1:9", credential_digest("second secret"), "business_6")
+    assert tuple(channel) == ("http://127.0.0.1:9/bridge", credential_digest("second secret"), "business_6")
 
 
 async def test_the_admin_link_lets_the_owner_in_once(demo):
