@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import psutil
 
 from server.queue.invariants import violations
 from server.roles import Role
@@ -215,9 +215,8 @@ def sample(name: str) -> dict[str, Any]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process of this pid exists."""
+    """Tell whether a process of this pid runs; one that ended and was not collected does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
