@@ -20,7 +20,9 @@ def test_the_same_secret_looks_different_each_time():
     assert cipher.encrypt("one") != cipher.encrypt("one")
 
 
-@pytest.mark.parametrize("kept", ["", "damaged", Cipher("x" * 32).encrypt("secret")])
+@pytest.mark.parametrize(
+    "kept", ["", "damaged", Cipher("x" * 32).encrypt("secret")], ids=["empty", "damaged", "foreign"]
+)
 def test_what_another_key_encrypted_is_refused_with_what_to_do(kept):
     with pytest.raises(ForeignSecretError, match="SECRET_KEY"):
         Cipher("k" * 32).decrypt(kept)
