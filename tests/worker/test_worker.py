@@ -40,9 +40,10 @@ async def test_five_hundred_waiting_jobs_run_at_once(engine):
         ids = [await engine.ask(Wait(number)) for number in range(500)]
         started = time.perf_counter()
         async with engine.working(concurrency=500, lease_s=15):
-            await eventually(lambda: all_done(engine, ids), within_s=20)
+            await eventually(lambda: all_done(engine, ids), within_s=60)
 
-    assert time.perf_counter() - started < 10
+    # One after another they would take five hundred seconds.
+    assert time.perf_counter() - started < 50
 
 
 async def all_done(engine, ids):
@@ -257,7 +258,8 @@ async def test_a_kind_that_this_worker_does_not_know_waits_for_an_upgrade(engine
 
 async def test_a_run_whose_lease_ended_under_it_writes_no_outcome(engine):
     async def handle(run, _payload):
-        await engine.look.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+        async with engine.worker.driver() as connection:
+            await connection.execute("UPDATE job SET lease_until = now() - interval '1 second'")
         async with run.step():
             pass
 
