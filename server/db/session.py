@@ -7,7 +7,7 @@ that fails loses nothing: the rows are there and the sweeper finds them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
@@ -127,10 +127,19 @@ class Database:
             raise StoreUnavailableError("PostgreSQL did not answer: nothing was written") from error
 
     @asynccontextmanager
-    async def driver_transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a bare connection inside a transaction, committed at the end; for the webhook's path."""
-        async with self.driver() as connection, connection.transaction():
-            yield connection
+    async def driver_transaction(
+        self, *business_ids: int, credentials: Iterable[str] = ()
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a bare connection inside a transaction with a scope, committed at the end."""
+        async with self.driver() as connection:
+            await connection.execute(tenancy.begin_statement(business_ids, credentials))
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
 
     async def ping(self) -> None:
         """Raise StoreUnavailableError unless PostgreSQL answers."""

@@ -9,14 +9,11 @@ Before a business is known, a row can be found only by the digest of its own cre
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from uuid import UUID
 
-BUSINESSES = "prosaas.businesses"
-CREDENTIALS = "prosaas.credentials"
-USER = "prosaas.user"
-
-SET_LOCAL = "SELECT set_config($1, $2, true)"
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def business_list(business_ids: Iterable[int]) -> str:
@@ -34,8 +31,19 @@ def credential_digest(credential: str) -> str:
 
 
 def credential_list(digests: Iterable[str]) -> str:
-    """Return the value of `prosaas.credentials` for these digests."""
-    return ",".join(digests)
+    """Return the value of `prosaas.credentials` for these digests; raise ValueError for anything else."""
+    told = list(digests)
+    if not all(DIGEST.fullmatch(digest) for digest in told):
+        raise ValueError("a credential is found by its digest, never by itself")
+    return ",".join(told)
+
+
+def begin_statement(business_ids: Iterable[int], digests: Iterable[str]) -> str:
+    """Return what opens a transaction with its scope in one round trip; numbers and digests only."""
+    return (
+        f"BEGIN; SET LOCAL prosaas.businesses = '{business_list(business_ids)}';"
+        f" SET LOCAL prosaas.credentials = '{credential_list(digests)}'"
+    )
 
 
 def user_setting(user_id: UUID | None) -> str:

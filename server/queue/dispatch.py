@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.clock import utc_now
-from server.db import tenancy
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
@@ -111,9 +110,7 @@ class Dispatcher:
             return
         businesses = {one.business_id for one in dispatches if one.business_id is not None}
         with suppress(StoreUnavailableError):
-            async with self._database.driver_transaction() as connection:
-                scope = tenancy.business_list(businesses)
-                await connection.execute(tenancy.SET_LOCAL, tenancy.BUSINESSES, scope)
+            async with self._database.driver_transaction(*businesses) as connection:
                 await connection.execute(
                     UNDISPATCHED, [one.job_id for one in dispatches], [one.number for one in dispatches]
                 )

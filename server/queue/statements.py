@@ -80,7 +80,7 @@ RETURNING id, kind, queue, business_id, dispatch_no
 REOPEN = """
 WITH ended AS (
     SELECT job.id, job.state FROM job
-    JOIN unnest($1::text[], $2::bigint[]) AS asked (id, token) ON job.id = asked.id AND job.token = asked.token
+    JOIN unnest($1::text[], $2::bigint[]) AS asked (id, token) USING (id, token)
     WHERE job.state IN ('failed', 'quarantined') FOR UPDATE OF job
 ), reopened AS (
     UPDATE job SET state = 'ready', attempts = 0, deaths = 0, finished_at = NULL, due_at = now(),

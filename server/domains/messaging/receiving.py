@@ -17,7 +17,6 @@ import asyncpg
 import orjson
 from prometheus_client import Counter, Histogram
 
-from server.db import tenancy
 from server.db.session import Database
 from server.errors import ProsaasError, StoreUnavailableError
 from server.log import get_logger, where
@@ -35,16 +34,19 @@ BATCH = Histogram(
 )
 
 MOST_EVENTS = 2000
-# While one transaction waits for its commit the next gathers requests; a second goes ahead
-# beside it once that many wait.
-WRITERS = 2
-GATHERED = 12
 # An escaped NUL, but not an escaped backslash followed by the text "u0000".
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
+# Finds whose secrets these are, and lets the transaction see those businesses from here on.
 CHANNELS = """
-SELECT id, business_id, token_digest FROM channel
-WHERE token_digest = ANY($1::text[]) AND kind = 'whatsapp_bridge' ORDER BY id LIMIT 10000
+WITH found AS MATERIALIZED (
+    SELECT id, business_id, token_digest FROM channel
+    WHERE token_digest = ANY($1::text[]) AND kind = 'whatsapp_bridge' ORDER BY id LIMIT 10000
+), scope AS MATERIALIZED (
+    SELECT set_config('prosaas.businesses', string_agg(DISTINCT business_id::text, ','), true) AS businesses
+    FROM found
+)
+SELECT id, business_id, token_digest FROM found, scope WHERE scope.businesses <> ''
 """
 STORE = """
 INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload, payload_hash, reason)
@@ -104,7 +106,7 @@ class Receiver:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[_Waiting] = []
-        self._writers: set[asyncio.Task[None]] = set()
+        self._writer: asyncio.Task[None] | None = None
 
     async def receive(self, delivery: Delivery) -> int:
         """Store a delivery and return how many events it held, known ones included.
@@ -114,10 +116,10 @@ class Receiver:
         """
         waiting = _Waiting(delivery)
         self._waiting.append(waiting)
-        if not self._writers or (len(self._waiting) >= GATHERED and len(self._writers) < WRITERS):
-            writer = asyncio.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+        # One writer: while it waits for its commit the next requests gather, so that the busier it
+        # gets the more of them share a transaction. Two made smaller batches, and cost more.
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
         return await waiting.answer
 
     async def _write(self) -> None:
@@ -154,8 +156,9 @@ class Receiver:
                 _refuse([waiting], StoreUnavailableError("the delivery could not be stored"))
 
     async def _store(self, batch: list[_Waiting]) -> None:
-        async with self._database.driver_transaction() as connection:
-            channels = await _channels(connection, {one.delivery.secret_digest for one in batch})
+        digests = {one.delivery.secret_digest for one in batch}
+        async with self._database.driver_transaction(credentials=digests) as connection:
+            channels = await _channels(connection, digests)
             accepted, refused = _match(batch, channels)
             outbox = await _insert(connection, accepted) if accepted else []
         await self._database.announce(outbox)
@@ -166,7 +169,6 @@ class Receiver:
 
 
 async def _channels(connection: asyncpg.Connection, digests: set[str]) -> dict[str, dict[int, UUID]]:
-    await connection.execute(tenancy.SET_LOCAL, tenancy.CREDENTIALS, tenancy.credential_list(digests))
     found: dict[str, dict[int, UUID]] = {}
     for row in await connection.fetch(CHANNELS, list(digests)):
         found.setdefault(row["token_digest"], {})[row["business_id"]] = row["id"]
@@ -200,7 +202,6 @@ async def _insert(
     if not rows:
         return []
     businesses = {row.business_id for row in rows}
-    await connection.execute(tenancy.SET_LOCAL, tenancy.BUSINESSES, tenancy.business_list(businesses))
     # In one order everywhere, so that two transactions with the same events cannot deadlock.
     new = await _store_new(connection, sorted(rows, key=_identity))
     STORED.labels("no").inc(len(new))
