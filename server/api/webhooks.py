@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -36,7 +37,7 @@ def whatsapp_bridge_webhook(
             if not secret:
                 raise WrongSecretError("X-Internal-Secret is missing")
             body = await read_object(request)
-            delivery = Delivery(credential_digest(secret), tenant_of(body), channel.split(body))
+            delivery = Delivery(credential_digest(secret), tenant_of(body), partial(channel.split, body))
             stored = await receiver.receive(delivery)
         except ProsaasError as error:
             return refusal(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -18,7 +18,7 @@ import orjson
 from prometheus_client import Counter, Histogram
 
 from server.db.session import Database
-from server.errors import ProsaasError, StoreUnavailableError
+from server.errors import BadInputError, ProsaasError, StoreUnavailableError
 from server.log import get_logger, where
 from server.ports import RawEvent
 from server.queue.asking import Asked, Changed, Dispatch, insert
@@ -33,7 +33,7 @@ BATCH = Histogram(
     "prosaas_inbox_batch_requests", "Requests that shared one transaction.", buckets=(1, 2, 5, 10, 50, 200)
 )
 
-MOST_EVENTS = 2000
+MOST_REQUESTS = 500
 # An escaped NUL, but not an escaped backslash followed by the text "u0000".
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -77,17 +77,28 @@ class UnknownBusinessError(ProsaasError):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One webhook: whose secret it carried, which business it says it is for, and its events."""
+    """One webhook: whose secret it carried, which business it says it is for, and how to cut it.
+
+    `split` is called only once the secret is known to be a channel's: a stranger's body costs no
+    more than its parsing. It may raise BadInputError.
+    """
 
     secret_digest: str
     business_id: int
-    events: Sequence[RawEvent]
+    split: Callable[[], Sequence[RawEvent]]
 
 
 @dataclass
 class _Waiting:
     delivery: Delivery
     answer: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    waiting: _Waiting
+    channel_id: UUID
+    events: Sequence[RawEvent]
 
 
 @dataclass(frozen=True)
@@ -135,14 +146,8 @@ class Receiver:
                 await self._store_alone(batch)
 
     def _take(self) -> list[_Waiting]:
-        """Take what waits, up to a bounded number of events."""
-        events = count = 0
-        for waiting in self._waiting:
-            events += len(waiting.delivery.events)
-            if count and events > MOST_EVENTS:
-                break
-            count += 1
-        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        """Take what waits, up to a bounded number of requests."""
+        batch, self._waiting = self._waiting[:MOST_REQUESTS], self._waiting[MOST_REQUESTS:]
         return batch
 
     async def _store_alone(self, batch: list[_Waiting]) -> None:
@@ -162,8 +167,8 @@ class Receiver:
             accepted, refused = _match(batch, channels)
             outbox = await _insert(connection, accepted) if accepted else []
         await self._database.announce(outbox)
-        for waiting, _ in accepted:
-            _answer(waiting, len(waiting.delivery.events))
+        for one in accepted:
+            _answer(one.waiting, len(one.events))
         for waiting, error in refused:
             _refuse([waiting], error)
 
@@ -177,8 +182,8 @@ async def _channels(connection: asyncpg.Connection, digests: set[str]) -> dict[s
 
 def _match(
     batch: list[_Waiting], channels: dict[str, dict[int, UUID]]
-) -> tuple[list[tuple[_Waiting, UUID]], list[tuple[_Waiting, ProsaasError]]]:
-    accepted: list[tuple[_Waiting, UUID]] = []
+) -> tuple[list[_Accepted], list[tuple[_Waiting, ProsaasError]]]:
+    accepted: list[_Accepted] = []
     refused: list[tuple[_Waiting, ProsaasError]] = []
     for waiting in batch:
         own = channels.get(waiting.delivery.secret_digest)
@@ -187,17 +192,20 @@ def _match(
         elif waiting.delivery.business_id not in own:
             refused.append((waiting, UnknownBusinessError("no such business for this secret")))
         else:
-            accepted.append((waiting, own[waiting.delivery.business_id]))
+            try:
+                events = waiting.delivery.split()
+            except BadInputError as error:
+                refused.append((waiting, error))
+            else:
+                accepted.append(_Accepted(waiting, own[waiting.delivery.business_id], events))
     return accepted, refused
 
 
-async def _insert(
-    connection: asyncpg.Connection, accepted: list[tuple[_Waiting, UUID]]
-) -> list[Dispatch | Changed]:
+async def _insert(connection: asyncpg.Connection, accepted: list[_Accepted]) -> list[Dispatch | Changed]:
     rows = [
-        _row(waiting.delivery.business_id, channel_id, event)
-        for waiting, channel_id in accepted
-        for event in waiting.delivery.events
+        _row(one.waiting.delivery.business_id, one.channel_id, event)
+        for one in accepted
+        for event in one.events
     ]
     if not rows:
         return []

@@ -93,7 +93,7 @@ class Shop:
         ids: list[UUID] = []
         for body in bodies:
             events = [replace(one, lane=lane or one.lane) for one in self.phone.split(body)]
-            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, events)
+            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, lambda: events)
             await messaging.Receiver(self.engine.api).receive(delivery)
             ids += [
                 await self.look("SELECT id FROM inbox_event WHERE event_id = $1", event.event_id)
