@@ -58,6 +58,7 @@ async def perform(run: Run, ledger: Ledger) -> Ended:
                 # Whoever holds the job now writes its end; this run may write nothing.
                 ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
             )
+            run.completed = True
         except StoreUnavailableError as error:
             # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
             log.warning("job_left_to_lease", error=str(error))

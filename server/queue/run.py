@@ -32,7 +32,8 @@ class Run:
     """A claim with what its handler needs: fenced transactions, effects and the outside world.
 
     `trusted_until` is this process's own reading of its lease: set from before the renewal was
-    asked, so that it is never later than the database's.
+    asked, so that it is never later than the database's. `completed` is set once its end is in the
+    ledger: from then on it has no lease to lose.
     """
 
     def __init__(self, claim: Claim, *, database: Database, outside: Outside, lease_s: float) -> None:

@@ -275,3 +275,16 @@ async def test_a_run_whose_lease_ended_under_it_writes_no_outcome(engine):
 
 async def attempt_started(engine, job_id):
     return await engine.look.fetchval("SELECT count(*) > 0 FROM job_attempt WHERE job_id = $1", job_id)
+
+
+async def test_a_run_that_has_ended_has_no_lease_to_lose(engine):
+    async def handle(_run, payload):
+        if payload.number == 1:
+            # Its report to RQ takes longer than a lease; the next of its lane must be woken all the same.
+            await engine.redis.execute_command("CLIENT", "PAUSE", "1500", "WRITE")
+
+    with job_kind(Wait, handle):
+        await engine.ask(Wait(1), lane="chat")
+        second = await engine.ask(Wait(2), lane="chat")
+        async with engine.working(lease_s=0.3):
+            await engine.until_state(second, "done")
