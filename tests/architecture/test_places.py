@@ -33,6 +33,7 @@ READS_CLOCK = {
 }
 CLOCK = re.compile(r"(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|monotonic|monotonic_ns))$")
 CATCHES_EVERYTHING = {
+    "server/db/session.py": "whatever ends a transaction early rolls it back and goes on",
     "server/jobs/runtime.py": "a handler's bug is recorded and retried",
     "server/scheduler/run_scheduler.py": "one bad cycle must not end timekeeping; it is recorded",
     "server/web/gate.py": "a view's bug is answered with a page that says so; it is recorded",
