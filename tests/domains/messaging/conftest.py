@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -93,7 +94,7 @@ class Shop:
         ids: list[UUID] = []
         for body in bodies:
             events = [replace(one, lane=lane or one.lane) for one in self.phone.split(body)]
-            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, lambda: events)
+            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, partial(list, events))
             await messaging.Receiver(self.engine.api).receive(delivery)
             ids += [
                 await self.look("SELECT id FROM inbox_event WHERE event_id = $1", event.event_id)
