@@ -136,7 +136,7 @@ class InboxEvent(Base):
     )
 
     id: Mapped[Id]
-    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    business_id: Mapped[BusinessId]
     channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
     event_id: Mapped[str]
     lane: Mapped[str]
