@@ -12,7 +12,8 @@ from uuid import UUID
 from server.queue.kinds import Urgency, job
 
 
-@job(queue="default", urgency=Urgency.REPLY, timeout_s=90, expires_after_s=15 * 60)
+# Never expires: however late, a message is kept and its customer is seen.
+@job(queue="default", urgency=Urgency.REPLY, timeout_s=90)
 @dataclass(frozen=True)
 class WebhookProcess:
     """Take one WhatsApp event from the inbox: keep the message and the lead, and answer."""
