@@ -65,6 +65,10 @@ HEBREW: tuple[Entry, ...] = (
         "פתיחת כספת ביתית עולה החל מ-500 ש״ח. שלחו תמונה של הכספת ונאמר מחיר מדויק.",
     ),
     Entry(
+        "לקבוע הגעה להיום או למחר",
+        "אפשר לקבוע להיום או למחר: כתבו כאן כתובת ושעה נוחה, ונאשר תוך כמה דקות.",
+    ),
+    Entry(
         "הוכחת מגורים",
         "לפני פריצת דלת נבקש תעודה מזהה ומסמך שמראה שאתם גרים במקום. זה מגן עליכם.",
     ),
@@ -90,7 +94,7 @@ ENGLISH: tuple[Entry, ...] = (
         "690 NIS, fitted.",
     ),
     Entry(
-        "Opening hours",
+        "Opening hours: when and how late we are open",
         "The shop is open Sunday to Thursday 08:00-19:00 and Friday 08:00-14:00. Emergencies at any hour.",
     ),
     Entry(
@@ -123,6 +127,11 @@ ENGLISH: tuple[Entry, ...] = (
     Entry(
         "Opening safes",
         "Opening a home safe starts at 500 NIS. Send a photo of it and we name an exact price.",
+    ),
+    Entry(
+        "Booking a visit or an appointment",
+        "You can book for today or tomorrow: write your address and a good hour here, and we confirm "
+        "within a few minutes.",
     ),
     Entry(
         "Proof of residence",

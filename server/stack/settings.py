@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.errors import StartRefusedError
+from server.roles import Role, parse_role
 
 _LAST_PORT = 65535
 
@@ -29,8 +30,8 @@ class StackSettings:
 def load_stack_settings(environ: Mapping[str, str] | None = None) -> StackSettings:
     """Read the environment; raise StartRefusedError with one sentence about a wrong value."""
     source = os.environ if environ is None else environ
-    role = source.get("SERVICE_ROLE") or "all"
-    if role != "all":
+    role = parse_role(source.get("SERVICE_ROLE") or Role.ALL)
+    if role is not Role.ALL:
         raise StartRefusedError(
             f"SERVICE_ROLE={role} is one of the roles that `prosaas up` starts: unset it, or set it to all."
         )
