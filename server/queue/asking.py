@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from server.db.session import Session, driver_of
-from server.queue.kinds import KIND_OF, KINDS
+from server.queue.kinds import KIND_OF
 
 INSERT = """
 INSERT INTO job (id, business_id, kind, version, payload, queue, urgency, lane, due_at, expires_at,
@@ -113,8 +113,3 @@ async def insert(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
 def dispatch_of(row: asyncpg.Record) -> Dispatch:
     """Build a dispatch from a row with id, kind, queue, business_id and dispatch_no."""
     return Dispatch(row["id"], row["kind"], row["queue"], row["business_id"], row["dispatch_no"])
-
-
-def known_kind(name: str) -> bool:
-    """Tell whether this process knows a kind: one that it does not waits for an upgrade."""
-    return name in KINDS

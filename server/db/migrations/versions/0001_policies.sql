@@ -64,5 +64,4 @@ GRANT SELECT ON business TO prosaas_scheduler;
 GRANT SELECT, INSERT, UPDATE ON job, job_attempt, job_audit TO prosaas_scheduler;
 GRANT SELECT, UPDATE ON effect TO prosaas_scheduler;
 GRANT SELECT, INSERT, UPDATE ON schedule, schedule_slot TO prosaas_scheduler;
-GRANT UPDATE (status, status_reason, status_at), SELECT (effect_key, status, business_id) ON message TO prosaas_scheduler;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO prosaas_api, prosaas_worker, prosaas_scheduler;
