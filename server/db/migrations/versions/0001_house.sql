@@ -211,7 +211,8 @@ CREATE TABLE inbox_conflict (
 
 -- The engine: one row of work, one row an attempt, one row a thing done to the outside world.
 CREATE TABLE job (
-    id text PRIMARY KEY CHECK (id ~ '^[A-Za-z0-9_-]{1,120}$'),
+    -- The length apart: counted within the pattern it costs more than the rest of the row.
+    id text PRIMARY KEY CHECK (id ~ '^[A-Za-z0-9_-]+$' AND length(id) <= 120),
     seq bigint GENERATED ALWAYS AS IDENTITY,
     business_id bigint,
     kind text NOT NULL,
