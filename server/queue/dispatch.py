@@ -7,7 +7,6 @@ what RQ itself writes. Redis may be away: the row waits and the sweeper dispatch
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -29,19 +28,20 @@ RESULT_TTL_S = 300
 FAILURE_TTL_S = 14 * 24 * 3600
 # A dispatch that nobody popped is made anew by the sweeper; Redis must not keep it for ever.
 LOST_TTL_S = 24 * 3600
-# One call writes the hashes of many jobs and pushes their ids: queue, seconds to live, the number
-# of shared arguments, those, then for each job its id, the id it supersedes, data and description.
+# One call writes the hashes of many jobs of one kind and pushes their ids. It takes the kind's dotted
+# name, its queue, the seconds to live, the fields that the jobs share as a JSON list, and every job
+# as "id number". What a hash holds of a job alone follows from its id, so only that goes over.
 PUSH = """
-local queue, ttl, shared = 'rq:queue:' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
-local fields = {}
-for i = 1, shared do fields[i] = ARGV[3 + i] end
+local name, queue, ttl, shared = ARGV[1], 'rq:queue:' .. ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 redis.call('SADD', 'rq:queues', queue)
-for i = 4 + shared, #ARGV, 4 do
-    local key = 'rq:job:' .. ARGV[i]
-    if ARGV[i + 1] ~= '' then redis.call('DEL', 'rq:job:' .. ARGV[i + 1]) end
-    redis.call('HSET', key, 'data', ARGV[i + 2], 'description', ARGV[i + 3], unpack(fields))
+for id, number in string.gmatch(ARGV[5], '(%S+) (%d+)') do
+    local rq_id = id .. '-' .. number
+    local key = 'rq:job:' .. rq_id
+    if number ~= '1' then redis.call('DEL', 'rq:job:' .. id .. '-' .. string.format('%d', number - 1)) end
+    redis.call('HSET', key, 'data', '["' .. name .. '",null,["' .. id .. '"],{}]',
+        'description', name .. "('" .. id .. "')", unpack(shared))
     redis.call('EXPIRE', key, ttl)
-    redis.call('RPUSH', queue, ARGV[i])
+    redis.call('RPUSH', queue, rq_id)
 end
 """
 UNDISPATCHED = """
@@ -117,17 +117,11 @@ class Dispatcher:
 
 
 def push_arguments(dispatches: Sequence[Dispatch], moment: str) -> list[Any]:
-    """Return what PUSH takes for dispatches of one kind, which share a queue."""
+    """Return what PUSH takes for dispatches of one kind."""
     kind = KINDS[dispatches[0].kind]
-    shared = shared_fields(kind, moment)
-    arguments: list[Any] = [kind.queue, LOST_TTL_S, len(shared) * 2]
-    for field, value in shared.items():
-        arguments += (field, value)
-    for one in dispatches:
-        superseded = f"{one.job_id}-{one.number - 1}" if one.number > 1 else ""
-        call = orjson.dumps([kind.dotted_name, None, [one.job_id], {}])
-        arguments += (one.rq_id, superseded, zlib.compress(call, 1), f"{kind.dotted_name}('{one.job_id}')")
-    return arguments
+    shared = [part for pair in shared_fields(kind, moment).items() for part in pair]
+    jobs = " ".join([f"{one.job_id} {one.number}" for one in dispatches])
+    return [kind.dotted_name, kind.queue, LOST_TTL_S, orjson.dumps(shared), jobs]
 
 
 def shared_fields(kind: JobKind, moment: str) -> dict[str, str | int]:
