@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.api.routes import api_routes
+from server.api.routes import webhooks
 from server.domains.messaging import Receiver
 from server.health import Health
 from server.queue.live import RedisLive
@@ -20,17 +21,34 @@ from server.web.routes import web_middleware, web_routes
 from server.wiring import House
 
 
-def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) -> Starlette:
-    """Build the application of a role on an open house.
+class Front:
+    """Hands what providers post straight to its endpoint, and everything else to the pages' framework."""
+
+    def __init__(self, webhooks: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+        self._webhooks = webhooks
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        app = self._webhooks.get(scope["path"], self._rest) if is_post else self._rest
+        await app(scope, receive, send)
+
+
+def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) -> ASGIApp:
+    """Build the application of a role on an open house; people's pages and webhooks belong to the api.
 
     Set `stopping` when the server begins to stop: live pages end, readiness turns false.
     """
     require(role, Right.SERVE_PEOPLE)
-    return Starlette(routes=routes(house, role, stopping or asyncio.Event()))
+    posted = webhooks(Receiver(house.database), house.outside) if role is Role.API else {}
+    found: list[BaseRoute] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posted.items()]
+    found += routes(house, role, stopping or asyncio.Event())
+    return Front(posted, Starlette(routes=found))
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:
-    """Return the URLs of a role; people's pages and webhooks belong to the api."""
+    """Return the URLs of a role that people and probes open."""
     health = Health(
         required={"postgres": house.database.ping},
         reported={"redis": house.ping_redis},
@@ -40,7 +58,6 @@ def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]
         Route(path, health_endpoint(health)) for path in ("/healthz", "/readyz", "/metrics")
     ]
     if role is Role.API:
-        found += api_routes(Receiver(house.database), house.outside)
         found.append(pages(house, stopping))
     return found
 

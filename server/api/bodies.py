@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from server.errors import BadInputError
 
@@ -17,9 +18,9 @@ class TooLargeError(BadInputError):
     """The body is over three megabytes, the most that WhatsApp's senders use."""
 
 
-async def read_object(request: Request) -> dict[str, Any]:
+async def read_object(receive: Receive, told_size: bytes) -> dict[str, Any]:
     """Return the body as a JSON object; raise TooLargeError or BadInputError `not_json`."""
-    body = await _read(request)
+    body = await _read(receive, told_size)
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -29,19 +30,28 @@ async def read_object(request: Request) -> dict[str, Any]:
     return told
 
 
-async def _read(request: Request) -> bytes:
-    too_large = TooLargeError("too_large", f"The body is over {MOST_BYTES} bytes.")
-    told_size = request.headers.get("content-length", "0")
+async def _read(receive: Receive, told_size: bytes) -> bytes:
+    """Read to the end, or to the first byte too many; `told_size` is the Content-Length, if any."""
     if told_size.isdigit() and int(told_size) > MOST_BYTES:
-        raise too_large
+        raise too_large()
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > MOST_BYTES:
-            raise too_large
+            raise too_large()
         chunks.append(chunk)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def too_large() -> TooLargeError:
+    """Return the refusal of a body over the limit."""
+    return TooLargeError("too_large", f"The body is over {MOST_BYTES} bytes.")
 
 
 def _loads_leniently(body: bytes) -> Any:

@@ -1,18 +1,20 @@
-"""Every URL of the api role on one page; pages for people are listed in `web/routes.py`."""
+"""Every URL of machines on one page; pages for people are listed in `web/routes.py`."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from collections.abc import Mapping
 
-from server.api.webhooks import whatsapp_bridge_webhook
+from starlette.types import ASGIApp
+
+from server.api.webhooks import WhatsappBridgeWebhook
 from server.domains.messaging.receiving import Receiver
 from server.ports import Outside
 
 
-def api_routes(receiver: Receiver, outside: Outside) -> list[Route]:
-    """Return the routes of machines."""
-    bridge = whatsapp_bridge_webhook(receiver, outside.channels["whatsapp_bridge"])
-    return [
-        Route("/webhook/whatsapp/incoming", bridge, methods=["POST"]),
-        Route("/api/whatsapp/webhook/incoming", bridge, methods=["POST"]),
-    ]
+def webhooks(receiver: Receiver, outside: Outside) -> Mapping[str, ASGIApp]:
+    """Return path → endpoint of what providers post."""
+    bridge = WhatsappBridgeWebhook(receiver, outside.channels["whatsapp_bridge"])
+    return {
+        "/webhook/whatsapp/incoming": bridge,
+        "/api/whatsapp/webhook/incoming": bridge,
+    }

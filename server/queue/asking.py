@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,18 +15,7 @@ import orjson
 from server.db.session import Session, driver_of
 from server.queue.kinds import KIND_OF
 
-INSERT = """
-INSERT INTO job (id, business_id, kind, version, payload, queue, urgency, lane, due_at, expires_at,
-                 dispatch_no, dispatched_at)
-SELECT id, business_id, kind, version, payload, queue, urgency, lane,
-       now() + due_in_s * interval '1 second', now() + (due_in_s + expires_after_s) * interval '1 second',
-       CASE WHEN due_in_s = 0 THEN 1 ELSE 0 END, CASE WHEN due_in_s = 0 THEN now() END
-FROM jsonb_to_recordset($1::jsonb) AS asked (
-    id text, business_id bigint, kind text, version int, payload jsonb, queue text, urgency smallint,
-    lane text, due_in_s float8, expires_after_s float8)
-ON CONFLICT (id) DO NOTHING
-RETURNING id, kind, queue, business_id, dispatch_no
-"""
+INSERT = "SELECT id, kind, queue, business_id, dispatch_no FROM ask_for_jobs($1::jsonb)"
 
 
 @dataclass(frozen=True)
@@ -108,6 +97,11 @@ async def insert(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
     """Insert jobs and return a dispatch for each that is new and due; the transaction is the caller's."""
     rows = await connection.fetch(INSERT, orjson.dumps([one.row() for one in asked]).decode())
     return [dispatch_of(row) for row in rows if row["dispatch_no"]]
+
+
+def first_dispatch(row: Mapping[str, Any]) -> Dispatch:
+    """Build the dispatch of a job that is due at once, from what `Asked.row` returned."""
+    return Dispatch(row["id"], row["kind"], row["queue"], row["business_id"], 1)
 
 
 def dispatch_of(row: asyncpg.Record) -> Dispatch:

@@ -38,7 +38,7 @@ CATCHES_EVERYTHING = {
     "server/scheduler/run_scheduler.py": "one bad cycle must not end timekeeping; it is recorded",
     "server/web/gate.py": "a view's bug is answered with a page that says so; it is recorded",
     "server/health.py": "whatever is wrong with a check, the answer is its name",
-    "server/domains/messaging/receiving.py": "one delivery must not fail its neighbours; it is recorded",
+    "server/db/gathering.py": "one item must not fail its neighbours; it is recorded",
     "server/queue/run.py": "a send that was cancelled becomes unknown, then goes on being cancelled",
 }
 THREADS = ("threading", "_thread", "concurrent.futures", "multiprocessing", "anyio.to_thread")

@@ -119,6 +119,11 @@ async def test_the_api_keeps_what_came_in_as_it_came(look):
         assert not await allowed(look, "prosaas_api", "inbox_event", right)
 
 
+@pytest.mark.parametrize("role", ["prosaas_api", "prosaas_worker", "prosaas_scheduler"])
+async def test_nobody_deletes_a_channel_that_the_inbox_speaks_of(look, role):
+    assert not await allowed(look, role, "channel", "DELETE")
+
+
 async def test_the_scheduler_reads_no_message_and_no_contact(look):
     for column in ("text", "details", "quoted_provider_id"):
         assert not await allowed(look, "prosaas_scheduler", "message", "SELECT", column)

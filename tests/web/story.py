@@ -59,8 +59,8 @@ class Story:
         """An event is stored with its job; returns the event."""
         event_id = uuid4()
         await self.connection.execute(
-            "INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload, payload_hash)"
-            " VALUES ($1, $2, $3, $4, 'lane', '{}', '')",
+            "INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload)"
+            " VALUES ($1, $2, $3, $4, 'lane', '{}')",
             event_id,
             self.business_id,
             self.channel_id,

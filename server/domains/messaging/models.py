@@ -137,11 +137,10 @@ class InboxEvent(Base):
 
     id: Mapped[Id]
     business_id: Mapped[BusinessId]
-    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
+    channel_id: Mapped[UUID]
     event_id: Mapped[str]
     lane: Mapped[str]
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    payload_hash: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(server_default="stored")
     reason: Mapped[str | None]
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))

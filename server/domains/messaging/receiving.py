@@ -1,30 +1,27 @@
 """The inbox: events of webhooks, stored with their jobs before anyone is answered.
 
 This is the one path where thousands of requests meet, so it speaks plain SQL on the driver, and
-requests of the same moment share one transaction (group commit).
+requests of the same moment share one transaction (group commit), which is one statement.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from uuid import uuid4
 
-import asyncpg
 import orjson
 from prometheus_client import Counter, Histogram
 
+from server.db.gathering import Gathering
 from server.db.session import Database
-from server.errors import BadInputError, ProsaasError, StoreUnavailableError
-from server.log import get_logger, where
+from server.db.tenancy import business_list, credential_list
+from server.errors import ProsaasError, StoreUnavailableError
 from server.ports import RawEvent
-from server.queue.asking import Asked, Changed, Dispatch, insert
+from server.queue.asking import Asked, Changed, Dispatch, first_dispatch
 from server.queue.catalog import WebhookProcess
-
-log = get_logger(__name__)
 
 STORED = Counter(
     "prosaas_inbox_events_stored", "Events stored, by whether they were known already.", ["known"]
@@ -34,37 +31,15 @@ BATCH = Histogram(
 )
 
 MOST_REQUESTS = 500
+MOST_REMEMBERED = 10_000
 # An escaped NUL, but not an escaped backslash followed by the text "u0000".
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
-# Finds whose secrets these are, and lets the transaction see those businesses from here on.
 CHANNELS = """
-WITH found AS MATERIALIZED (
-    SELECT id, business_id, token_digest FROM channel
-    WHERE token_digest = ANY($1::text[]) AND kind = 'whatsapp_bridge' ORDER BY id LIMIT 10000
-), scope AS MATERIALIZED (
-    SELECT set_config('prosaas.businesses', string_agg(DISTINCT business_id::text, ','), true) AS businesses
-    FROM found
-)
-SELECT id, business_id, token_digest FROM found, scope WHERE scope.businesses <> ''
+SELECT id, business_id, token_digest FROM channel
+WHERE token_digest = ANY($1::text[]) AND kind = 'whatsapp_bridge' ORDER BY id LIMIT 10000
 """
-STORE = """
-INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload, payload_hash, reason)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::bytea[],
-                     $8::text[])
-ON CONFLICT (business_id, channel_id, event_id) DO NOTHING
-RETURNING id
-"""
-# The same id with other content is kept and flagged: a provider that reuses ids must be seen.
-FLAG = """
-INSERT INTO inbox_conflict (business_id, inbox_event_id, payload, payload_hash)
-SELECT event.business_id, event.id, told.payload, told.payload_hash
-FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::jsonb[], $5::bytea[])
-     AS told (business_id, channel_id, event_id, payload, payload_hash)
-JOIN inbox_event AS event USING (business_id, channel_id, event_id)
-WHERE event.payload_hash <> told.payload_hash
-ON CONFLICT (inbox_event_id, payload_hash) DO NOTHING
-"""
+STORE = "SELECT accepted, stored FROM receive_events($1, $2, $3::jsonb)"
 
 
 class WrongSecretError(ProsaasError):
@@ -77,38 +52,28 @@ class UnknownBusinessError(ProsaasError):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One webhook: whose secret it carried, which business it says it is for, and how to cut it.
-
-    `split` is called only once the secret is known to be a channel's: a stranger's body costs no
-    more than its parsing. It may raise BadInputError.
-    """
+    """One webhook: whose secret it carried, which business it says it is for, and its events."""
 
     secret_digest: str
     business_id: int
-    split: Callable[[], Sequence[RawEvent]]
-
-
-@dataclass
-class _Waiting:
-    delivery: Delivery
-    answer: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
-@dataclass(frozen=True)
-class _Accepted:
-    waiting: _Waiting
-    channel_id: UUID
     events: Sequence[RawEvent]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Row:
-    id: UUID
+    """An event on its way in: what receive_events() takes of it, and its job once that is asked for."""
+
+    told: bytes
+    dispatch: Dispatch
+
+
+@dataclass(slots=True)
+class _Lot:
+    """The rows of one delivery."""
+
+    secret_digest: str
     business_id: int
-    channel_id: UUID
-    event: RawEvent
-    payload: str
-    payload_hash: bytes
+    rows: list[_Row]
 
 
 class Receiver:
@@ -116,8 +81,16 @@ class Receiver:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[_Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._finding: Gathering[str, dict[int, str]] = Gathering(self._find, most=MOST_REQUESTS)
+        self._storing: Gathering[_Lot, bool] = Gathering(self._store, most=MOST_REQUESTS)
+        # Which channels a secret opened when last asked. A hint that saves a round trip: what
+        # stores the events looks again, and takes nothing for a channel that is closed by then.
+        self._remembered: dict[str, dict[int, str]] = {}
+
+    async def require_secret(self, digest: str) -> None:
+        """Raise WrongSecretError unless it is a channel's: nothing of a stranger's need be read."""
+        if digest not in self._remembered:
+            await self._channels_of(digest)
 
     async def receive(self, delivery: Delivery) -> int:
         """Store a delivery and return how many events it held, known ones included.
@@ -125,153 +98,84 @@ class Receiver:
         Raises WrongSecretError, UnknownBusinessError, or StoreUnavailableError when nothing was
         committed: the sender must try again.
         """
-        waiting = _Waiting(delivery)
-        self._waiting.append(waiting)
-        # One writer: while it waits for its commit the next requests gather, so that the busier it
-        # gets the more of them share a transaction. Two made smaller batches, and cost more.
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
-        return await waiting.answer
+        opened: Mapping[int, str] = self._remembered.get(delivery.secret_digest, {})
+        if delivery.business_id in opened and await self._stored(delivery, opened):
+            return len(delivery.events)
+        opened = await self._channels_of(delivery.secret_digest)
+        if delivery.business_id not in opened:
+            raise UnknownBusinessError("no such business for this secret")
+        if not await self._stored(delivery, opened):
+            raise StoreUnavailableError("the channel closed while its event was being stored")
+        return len(delivery.events)
 
-    async def _write(self) -> None:
-        while self._waiting:
-            batch = self._take()
-            BATCH.observe(len(batch))
-            try:
-                await self._store(batch)
-            except StoreUnavailableError as error:
-                _refuse(batch, error)
-            except Exception as error:  # noqa: BLE001 -- one delivery's content must not fail its neighbours
-                log.error("batch_failed", requests=len(batch), error=type(error).__name__, where=where(error))
-                await self._store_alone(batch)
+    async def _stored(self, delivery: Delivery, opened: Mapping[int, str]) -> bool:
+        """Store a delivery; False when its channel is closed by now."""
+        channel_id = opened[delivery.business_id]
+        rows = [_row(delivery.business_id, channel_id, event) for event in delivery.events]
+        if not rows:
+            return True
+        return await self._storing.ask(_Lot(delivery.secret_digest, delivery.business_id, rows))
 
-    def _take(self) -> list[_Waiting]:
-        """Take what waits, up to a bounded number of requests."""
-        batch, self._waiting = self._waiting[:MOST_REQUESTS], self._waiting[MOST_REQUESTS:]
-        return batch
+    async def _channels_of(self, digest: str) -> Mapping[int, str]:
+        opened = await self._finding.ask(digest)
+        self._remember(digest, opened)
+        if not opened:
+            raise WrongSecretError("no channel has this secret")
+        return opened
 
-    async def _store_alone(self, batch: list[_Waiting]) -> None:
-        for waiting in batch:
-            try:
-                await self._store([waiting])
-            except StoreUnavailableError as error:
-                _refuse([waiting], error)
-            except Exception as error:  # noqa: BLE001 -- reported to the sender as not stored, and recorded
-                log.error("delivery_failed", error=type(error).__name__, where=where(error))
-                _refuse([waiting], StoreUnavailableError("the delivery could not be stored"))
+    def _remember(self, digest: str, channels: dict[int, str]) -> None:
+        """Keep what a secret opens; a stranger's takes no place."""
+        if not channels:
+            self._remembered.pop(digest, None)
+            return
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[digest] = channels
 
-    async def _store(self, batch: list[_Waiting]) -> None:
-        digests = {one.delivery.secret_digest for one in batch}
-        async with self._database.driver_transaction(credentials=digests) as connection:
-            channels = await _channels(connection, digests)
-            accepted, refused = _match(batch, channels)
-            outbox = await _insert(connection, accepted) if accepted else []
-        await self._database.announce(outbox)
-        for one in accepted:
-            _answer(one.waiting, len(one.events))
-        for waiting, error in refused:
-            _refuse([waiting], error)
+    async def _find(self, digests: Sequence[str]) -> list[dict[int, str]]:
+        found: dict[str, dict[int, str]] = {digest: {} for digest in digests}
+        async with self._database.driver_transaction(credentials=found) as connection:
+            for row in await connection.fetch(CHANNELS, list(found)):
+                found[row["token_digest"]][row["business_id"]] = str(row["id"])
+        return [found[digest] for digest in digests]
 
-
-async def _channels(connection: asyncpg.Connection, digests: set[str]) -> dict[str, dict[int, UUID]]:
-    found: dict[str, dict[int, UUID]] = {}
-    for row in await connection.fetch(CHANNELS, list(digests)):
-        found.setdefault(row["token_digest"], {})[row["business_id"]] = row["id"]
-    return found
-
-
-def _match(
-    batch: list[_Waiting], channels: dict[str, dict[int, UUID]]
-) -> tuple[list[_Accepted], list[tuple[_Waiting, ProsaasError]]]:
-    accepted: list[_Accepted] = []
-    refused: list[tuple[_Waiting, ProsaasError]] = []
-    for waiting in batch:
-        own = channels.get(waiting.delivery.secret_digest)
-        if own is None:
-            refused.append((waiting, WrongSecretError("no channel has this secret")))
-        elif waiting.delivery.business_id not in own:
-            refused.append((waiting, UnknownBusinessError("no such business for this secret")))
-        else:
-            try:
-                events = waiting.delivery.split()
-            except BadInputError as error:
-                refused.append((waiting, error))
-            else:
-                accepted.append(_Accepted(waiting, own[waiting.delivery.business_id], events))
-    return accepted, refused
+    async def _store(self, batch: Sequence[_Lot]) -> list[bool]:
+        """Store deliveries in one transaction; tells of each whether its channel was open."""
+        BATCH.observe(len(batch))
+        rows = [row for lot in batch for row in lot.rows]
+        businesses = {lot.business_id for lot in batch}
+        async with self._database.driver() as connection:
+            done = await connection.fetchrow(
+                STORE,
+                credential_list({lot.secret_digest for lot in batch}),
+                business_list(businesses),
+                (b"[" + b",".join([row.told for row in rows]) + b"]").decode(),
+            )
+        accepted, new = set(done["accepted"] or ()), done["stored"] or ()
+        STORED.labels("no").inc(len(new))
+        STORED.labels("yes").inc(len(accepted) - len(new))
+        hints = [Changed(business_id, "inbox", "") for business_id in businesses] if accepted else []
+        await self._database.announce([*(rows[place - 1].dispatch for place in new), *hints])
+        places = accumulate((len(lot.rows) for lot in batch), initial=1)
+        return [place in accepted for place, _ in zip(places, batch, strict=False)]
 
 
-async def _insert(connection: asyncpg.Connection, accepted: list[_Accepted]) -> list[Dispatch | Changed]:
-    rows = [
-        _row(one.waiting.delivery.business_id, one.channel_id, event)
-        for one in accepted
-        for event in one.events
-    ]
-    if not rows:
-        return []
-    businesses = {row.business_id for row in rows}
-    # In one order everywhere, so that two transactions with the same events cannot deadlock.
-    new = await _store_new(connection, sorted(rows, key=_identity))
-    STORED.labels("no").inc(len(new))
-    if len(new) < len(rows):
-        known = [row for row in rows if row.id not in new]
-        STORED.labels("yes").inc(len(known))
-        await _flag(connection, known)
-    dispatches = await insert(connection, [_job(row) for row in rows if row.id in new])
-    return [*dispatches, *(Changed(business_id, "inbox", "") for business_id in businesses)]
+def _row(business_id: int, channel_id: str, event: RawEvent) -> _Row:
+    event_id = uuid4()
+    job = Asked(WebhookProcess(event_id), business_id, lane=f"{channel_id}:{event.lane}").row()
+    told = {
+        "id": event_id,
+        "business_id": business_id,
+        "channel_id": channel_id,
+        "event_id": event.event_id,
+        "lane": event.lane,
+        "payload": event.payload,
+        "reason": event.reason,
+        "job": job,
+    }
+    return _Row(storable(orjson.dumps(told)), first_dispatch(job))
 
 
-async def _store_new(connection: asyncpg.Connection, rows: list[_Row]) -> set[UUID]:
-    stored = await connection.fetch(
-        STORE,
-        [row.id for row in rows],
-        [row.business_id for row in rows],
-        [row.channel_id for row in rows],
-        [row.event.event_id for row in rows],
-        [row.event.lane for row in rows],
-        [row.payload for row in rows],
-        [row.payload_hash for row in rows],
-        [row.event.reason for row in rows],
-    )
-    return {row["id"] for row in stored}
-
-
-async def _flag(connection: asyncpg.Connection, known: list[_Row]) -> None:
-    await connection.execute(
-        FLAG,
-        [row.business_id for row in known],
-        [row.channel_id for row in known],
-        [row.event.event_id for row in known],
-        [row.payload for row in known],
-        [row.payload_hash for row in known],
-    )
-
-
-def _identity(row: _Row) -> tuple[int, UUID, str]:
-    return row.business_id, row.channel_id, row.event.event_id
-
-
-def _row(business_id: int, channel_id: UUID, event: RawEvent) -> _Row:
-    payload = orjson.dumps(event.payload, option=orjson.OPT_SORT_KEYS)
-    return _Row(uuid4(), business_id, channel_id, event, storable(payload), hashlib.sha256(payload).digest())
-
-
-def storable(payload: bytes) -> str:
+def storable(told: bytes) -> bytes:
     """Return JSON that jsonb takes: U+FFFD stands for U+0000, the one character it cannot hold."""
-    text = payload.decode()
-    return NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
-
-
-def _job(row: _Row) -> Asked:
-    return Asked(WebhookProcess(row.id), row.business_id, lane=f"{row.channel_id}:{row.event.lane}")
-
-
-def _answer(waiting: _Waiting, stored: int) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_result(stored)
-
-
-def _refuse(batch: Sequence[_Waiting], error: ProsaasError) -> None:
-    for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(error)
+    return NUL.sub("\\1\ufffd", told.decode()).encode() if b"\\u0000" in told else told

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -94,7 +93,7 @@ class Shop:
         ids: list[UUID] = []
         for body in bodies:
             events = [replace(one, lane=lane or one.lane) for one in self.phone.split(body)]
-            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, partial(list, events))
+            delivery = messaging.Delivery(credential_digest(SECRET), BUSINESS, events)
             await messaging.Receiver(self.engine.api).receive(delivery)
             ids += [
                 await self.look("SELECT id FROM inbox_event WHERE event_id = $1", event.event_id)

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 def upgrade() -> None:
     """Create everything; safe beside running code because nothing runs before it."""
     driver: Any = op.get_bind().connection.dbapi_connection
-    for name in ("0001_house.sql", "0001_policies.sql"):
+    for name in ("0001_house.sql", "0001_policies.sql", "0001_functions.sql"):
         script = (HERE / name).read_text(encoding="utf-8")
         # A prepared statement holds one command; the driver's own execute takes a whole script.
         driver.run_async(lambda connection, script=script: connection.execute(script))
