@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
@@ -19,14 +20,17 @@ Act: TypeAlias = Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]]
 class Gathering(Generic[ItemT, AnswerT]):
     """Calls `act` with all that came while its last call ran: the busier it is, the more share one call.
 
-    `act` returns one answer an item, in order. One call at a time: two made smaller batches, and
-    cost more.
+    `act` returns one answer an item, in order. One call holds what weighs `most` together, or one
+    item that weighs more. One call at a time: two made smaller batches, and cost more.
     """
 
-    def __init__(self, act: Act[ItemT, AnswerT], *, most: int) -> None:
+    def __init__(
+        self, act: Act[ItemT, AnswerT], *, most: int, weigh: Callable[[ItemT], int] = lambda _: 1
+    ) -> None:
         self._act = act
         self._most = most
-        self._waiting: list[tuple[ItemT, asyncio.Future[AnswerT]]] = []
+        self._weigh = weigh
+        self._waiting: deque[tuple[ItemT, asyncio.Future[AnswerT]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def ask(self, item: ItemT) -> AnswerT:
@@ -39,7 +43,7 @@ class Gathering(Generic[ItemT, AnswerT]):
 
     async def _run(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            batch = self._take()
             try:
                 await self._call(batch)
             except StoreUnavailableError as error:
@@ -47,6 +51,13 @@ class Gathering(Generic[ItemT, AnswerT]):
             except Exception as error:  # noqa: BLE001 -- one item's content must not fail its neighbours
                 log.error("batch_failed", items=len(batch), error=type(error).__name__, where=where(error))
                 await self._call_one_by_one(batch)
+
+    def _take(self) -> list[tuple[ItemT, asyncio.Future[AnswerT]]]:
+        taken = [self._waiting.popleft()]
+        weight = self._weigh(taken[0][0])
+        while self._waiting and (weight := weight + self._weigh(self._waiting[0][0])) <= self._most:
+            taken.append(self._waiting.popleft())
+        return taken
 
     async def _call_one_by_one(self, batch: list[tuple[ItemT, asyncio.Future[AnswerT]]]) -> None:
         for one in batch:

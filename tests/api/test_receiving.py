@@ -52,6 +52,23 @@ async def test_a_secret_opens_nothing_from_the_moment_it_is_taken_back(engine):
     assert await engine.look.fetchval("SELECT count(*) FROM inbox_event") == 1
 
 
+async def test_an_old_secret_is_not_let_in_by_the_new_one_that_comes_at_the_same_moment(engine):
+    receiver, new = Receiver(engine.api), credential_digest("danas new secret")
+    await receiver.receive(delivery(OURS, 6, "a"))
+    await engine.look.execute("UPDATE channel SET token_digest = $1 WHERE business_id = 6", new)
+    await receiver.require_secret(new)
+
+    answers = await asyncio.gather(
+        receiver.receive(delivery(new, 6, "b")),
+        receiver.receive(delivery(OURS, 6, "c")),
+        return_exceptions=True,
+    )
+
+    assert answers[0] == 1
+    assert isinstance(answers[1], WrongSecretError)
+    assert await engine.look.fetchval("SELECT count(*) FROM inbox_event") == 2
+
+
 async def test_a_secret_that_is_remembered_opens_a_channel_that_came_later(engine):
     receiver = Receiver(engine.api)
     await receiver.receive(delivery(OURS, 6, "a"))

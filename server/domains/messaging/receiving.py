@@ -31,6 +31,8 @@ BATCH = Histogram(
 )
 
 MOST_REQUESTS = 500
+# What one transaction may hold; a delivery that is larger has one of its own.
+MOST_BYTES = 8 * 1024 * 1024
 MOST_REMEMBERED = 10_000
 # An escaped NUL, but not an escaped backslash followed by the text "u0000".
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -71,9 +73,13 @@ class _Row:
 class _Lot:
     """The rows of one delivery."""
 
-    secret_digest: str
+    credential: str
     business_id: int
     rows: list[_Row]
+
+    def weigh(self) -> int:
+        """Return how many bytes go to the database."""
+        return sum([len(row.told) for row in self.rows])
 
 
 class Receiver:
@@ -82,7 +88,7 @@ class Receiver:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._finding: Gathering[str, dict[int, str]] = Gathering(self._find, most=MOST_REQUESTS)
-        self._storing: Gathering[_Lot, bool] = Gathering(self._store, most=MOST_REQUESTS)
+        self._storing: Gathering[_Lot, bool] = Gathering(self._store, most=MOST_BYTES, weigh=_Lot.weigh)
         # Which channels a secret opened when last asked. A hint that saves a round trip: what
         # stores the events looks again, and takes nothing for a channel that is closed by then.
         self._remembered: dict[str, dict[int, str]] = {}
@@ -110,11 +116,10 @@ class Receiver:
 
     async def _stored(self, delivery: Delivery, opened: Mapping[int, str]) -> bool:
         """Store a delivery; False when its channel is closed by now."""
-        channel_id = opened[delivery.business_id]
-        rows = [_row(delivery.business_id, channel_id, event) for event in delivery.events]
-        if not rows:
-            return True
-        return await self._storing.ask(_Lot(delivery.secret_digest, delivery.business_id, rows))
+        credential, business_id = delivery.secret_digest, delivery.business_id
+        channel_id = opened[business_id]
+        rows = [_row(credential, business_id, channel_id, event) for event in delivery.events]
+        return not rows or await self._storing.ask(_Lot(credential, business_id, rows))
 
     async def _channels_of(self, digest: str) -> Mapping[int, str]:
         opened = await self._finding.ask(digest)
@@ -147,7 +152,7 @@ class Receiver:
         async with self._database.driver() as connection:
             done = await connection.fetchrow(
                 STORE,
-                credential_list({lot.secret_digest for lot in batch}),
+                credential_list({lot.credential for lot in batch}),
                 business_list(businesses),
                 (b"[" + b",".join([row.told for row in rows]) + b"]").decode(),
             )
@@ -160,10 +165,11 @@ class Receiver:
         return [place in accepted for place, _ in zip(places, batch, strict=False)]
 
 
-def _row(business_id: int, channel_id: str, event: RawEvent) -> _Row:
+def _row(credential: str, business_id: int, channel_id: str, event: RawEvent) -> _Row:
     event_id = uuid4()
     job = Asked(WebhookProcess(event_id), business_id, lane=f"{channel_id}:{event.lane}").row()
     told = {
+        "credential": credential,
         "id": event_id,
         "business_id": business_id,
         "channel_id": channel_id,

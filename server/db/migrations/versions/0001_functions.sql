@@ -19,8 +19,9 @@ BEGIN
     RETURNING job.id, job.kind, job.queue, job.business_id, job.dispatch_no;
 END $$;
 
--- The inbox: an array of events, each with the job to ask for if it is new. Returns the places in
--- the array, from 1, of those whose channel one of the credentials opens, and of those that are new.
+-- The inbox: an array of events, each with the credential it came with and the job to ask for if it
+-- is new. Returns the places in the array, from 1, of those whose own credential opens their channel,
+-- and of those that are new.
 CREATE FUNCTION receive_events(credentials text, businesses text, events jsonb, OUT accepted int[], OUT stored int[])
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,13 +30,14 @@ BEGIN
     PERFORM set_config('prosaas.credentials', credentials, true), set_config('prosaas.businesses', businesses, true);
     WITH told AS MATERIALIZED (
         SELECT * FROM ROWS FROM (jsonb_to_recordset(events) AS (
-            id uuid, business_id bigint, channel_id uuid, event_id text, lane text, payload jsonb, reason text,
-            job jsonb)) WITH ORDINALITY AS one (id, business_id, channel_id, event_id, lane, payload, reason, job, place)
+            credential text, id uuid, business_id bigint, channel_id uuid, event_id text, lane text, payload jsonb,
+            reason text, job jsonb)) WITH ORDINALITY
+            AS one (credential, id, business_id, channel_id, event_id, lane, payload, reason, job, place)
     ), opened AS MATERIALIZED (
-        SELECT channel.business_id, channel.id AS channel_id FROM channel
+        SELECT token_digest AS credential, channel.business_id, channel.id AS channel_id FROM channel
         WHERE token_digest = ANY (string_to_array(credentials, ','))
     ), own AS MATERIALIZED (
-        SELECT * FROM told JOIN opened USING (business_id, channel_id)
+        SELECT * FROM told JOIN opened USING (credential, business_id, channel_id)
     ), new AS (
         INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload, reason)
         SELECT id, business_id, channel_id, event_id, lane, payload, reason FROM own
