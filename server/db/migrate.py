@@ -33,9 +33,9 @@ WITHOUT_MODELS = frozenset(
 )
 
 
-async def upgrade(database_url: str) -> None:
-    """Apply every missing migration; several processes at once wait for one another."""
-    await _with_connection(database_url, _upgrade)
+async def upgrade(database_url: str, *, to: str = "head") -> None:
+    """Apply every missing migration up to one; several processes at once wait for one another."""
+    await _with_connection(database_url, lambda connection: _upgrade(connection, to))
 
 
 async def drift(database_url: str) -> list[Any]:
@@ -64,13 +64,13 @@ async def _with_connection(database_url: str, act: Any) -> None:
         await database.aclose()
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, to: str) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_KEY})")
     connection.exec_driver_sql("SET lock_timeout = '5s'")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_KEY})")
 
 

@@ -141,6 +141,8 @@ class InboxEvent(Base):
     event_id: Mapped[str]
     lane: Mapped[str]
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    # Written by the code before migration 0002 alone; the next migration drops it.
+    payload_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(server_default="stored")
     reason: Mapped[str | None]
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))

@@ -6,26 +6,18 @@ Revises: none
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from alembic import op
+from server.db.migrations.scripts import run_script
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-HERE = Path(__file__).parent
-
 
 def upgrade() -> None:
     """Create everything; safe beside running code because nothing runs before it."""
-    driver: Any = op.get_bind().connection.dbapi_connection
-    for name in ("0001_house.sql", "0001_policies.sql", "0001_functions.sql"):
-        script = (HERE / name).read_text(encoding="utf-8")
-        # A prepared statement holds one command; the driver's own execute takes a whole script.
-        driver.run_async(lambda connection, script=script: connection.execute(script))
+    run_script("0001_house.sql")
+    run_script("0001_policies.sql")
 
 
 def downgrade() -> None:

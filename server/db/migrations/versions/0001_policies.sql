@@ -47,10 +47,8 @@ CREATE POLICY engine ON effect TO prosaas_worker, prosaas_scheduler USING (true)
 
 -- What each role may do at all.
 GRANT USAGE ON SCHEMA public TO prosaas_api, prosaas_worker, prosaas_scheduler;
--- A channel is closed, never deleted: the inbox holds its id without a foreign key.
-GRANT SELECT, INSERT, UPDATE ON channel TO prosaas_api, prosaas_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    business, user_account, membership, login_session, entry_link, api_key, contact, contact_identity,
+    business, user_account, membership, login_session, entry_link, api_key, channel, contact, contact_identity,
     conversation, conversation_session, message, lead, knowledge_entry TO prosaas_api, prosaas_worker;
 GRANT SELECT, INSERT ON inbox_event, inbox_conflict TO prosaas_api;
 GRANT SELECT, UPDATE, DELETE ON inbox_event, inbox_conflict TO prosaas_worker;
