@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.api.routes import webhooks
+from server.api.routes import api_routes
 from server.domains.messaging import Receiver
 from server.health import Health
 from server.queue.live import RedisLive
@@ -22,16 +22,15 @@ from server.wiring import House
 
 
 class Front:
-    """Hands what providers post straight to its endpoint, and everything else to the pages' framework."""
+    """Hands what providers post straight to its route, and everything else to the pages' framework."""
 
-    def __init__(self, webhooks: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
-        self._webhooks = webhooks
+    def __init__(self, posted: Sequence[Route], rest: ASGIApp) -> None:
+        self._posted = {route.path: route.handle for route in posted}
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        is_post = scope["type"] == "http" and scope["method"] == "POST"
-        app = self._webhooks.get(scope["path"], self._rest) if is_post else self._rest
+        app = self._posted.get(scope["path"], self._rest) if scope["type"] == "http" else self._rest
         await app(scope, receive, send)
 
 
@@ -41,10 +40,8 @@ def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) 
     Set `stopping` when the server begins to stop: live pages end, readiness turns false.
     """
     require(role, Right.SERVE_PEOPLE)
-    posted = webhooks(Receiver(house.database), house.outside) if role is Role.API else {}
-    found: list[BaseRoute] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posted.items()]
-    found += routes(house, role, stopping or asyncio.Event())
-    return Front(posted, Starlette(routes=found))
+    posted = api_routes(Receiver(house.database), house.outside) if role is Role.API else []
+    return Front(posted, Starlette(routes=routes(house, role, stopping or asyncio.Event())))
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from starlette.types import ASGIApp
+from starlette.routing import Route
 
 from server.api.webhooks import WhatsappBridgeWebhook
 from server.domains.messaging.receiving import Receiver
 from server.ports import Outside
 
 
-def webhooks(receiver: Receiver, outside: Outside) -> Mapping[str, ASGIApp]:
-    """Return path → endpoint of what providers post."""
+def api_routes(receiver: Receiver, outside: Outside) -> list[Route]:
+    """Return what providers post to; their paths have no parts that vary."""
     bridge = WhatsappBridgeWebhook(receiver, outside.channels["whatsapp_bridge"])
-    return {
-        "/webhook/whatsapp/incoming": bridge,
-        "/api/whatsapp/webhook/incoming": bridge,
-    }
+    return [
+        Route("/webhook/whatsapp/incoming", bridge, methods=["POST"]),
+        Route("/api/whatsapp/webhook/incoming", bridge, methods=["POST"]),
+    ]

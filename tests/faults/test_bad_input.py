@@ -14,6 +14,7 @@ async def test_what_cannot_be_accepted_is_refused_with_its_reason(house):
     answers = {
         "wrong secret": await house.post(message, secret="wrong"),
         "no secret": await house.http.post("/webhook/whatsapp/incoming", json=message),
+        "wrong secret and no json": await house.post(b"{not json", secret="wrong"),
         "not json": await house.post(b"{not json"),
         "not an object": await house.post(b"[1]"),
         "no tenant": await house.post(no_tenant),
@@ -25,6 +26,7 @@ async def test_what_cannot_be_accepted_is_refused_with_its_reason(house):
     assert {name: (answer.status_code, answer.json()["error"]) for name, answer in answers.items()} == {
         "wrong secret": (401, "unauthorized"),
         "no secret": (401, "unauthorized"),
+        "wrong secret and no json": (401, "unauthorized"),
         "not json": (400, "not_json"),
         "not an object": (400, "not_json"),
         "no tenant": (400, "missing_tenant_id"),
@@ -33,6 +35,12 @@ async def test_what_cannot_be_accepted_is_refused_with_its_reason(house):
         "too large": (413, "too_large"),
     }
     assert await house.value("SELECT count(*) FROM inbox_event") == 0
+
+
+async def test_a_path_for_posting_says_so_to_whoever_opens_it(house):
+    answer = await house.http.get("/webhook/whatsapp/incoming")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 async def test_both_paths_and_both_ways_to_name_a_tenant_are_taken(house):
