@@ -148,6 +148,34 @@ async def test_requests_of_one_moment_share_a_transaction_and_each_gets_its_own_
     assert await engine.look.fetchval("SELECT count(*) FROM job") == 3
 
 
+@pytest.mark.parametrize("key", ["first", "other"])
+async def test_the_largest_delivery_there_may_be_costs_by_its_events_and_not_by_their_square(engine, key):
+    receiver = Receiver(engine.api)
+    events = [RawEvent(f"e{n}", "chat", {"key": "first"}) for n in range(20_000)]
+    if key == "other":
+        await receiver.receive(Delivery(OURS, 6, events))
+
+    again = [RawEvent(one.event_id, "chat", {"key": key}) for one in events]
+    async with asyncio.timeout(9):
+        assert await receiver.receive(Delivery(OURS, 6, again)) == 20_000
+
+    assert await engine.look.fetchval("SELECT count(*) FROM job") == 20_000
+    conflicts = 20_000 if key == "other" else 0
+    assert await engine.look.fetchval("SELECT count(*) FROM inbox_conflict") == conflicts
+
+
+async def test_the_same_events_in_opposite_orders_at_once_wait_for_one_another(engine, capsys):
+    first, second = Receiver(engine.api), Receiver(engine.api)
+    for turn in ("new", *map(str, range(12))):
+        events = [RawEvent(f"e{n}", "chat", {"key": turn}) for n in range(400)]
+        await asyncio.gather(
+            first.receive(Delivery(OURS, 6, events)), second.receive(Delivery(OURS, 6, events[::-1]))
+        )
+
+    assert await engine.look.fetchval("SELECT count(*) FROM inbox_conflict") == 4800
+    assert "batch_failed" not in capsys.readouterr().out
+
+
 async def test_an_event_that_the_database_refuses_does_not_fail_its_neighbours(engine):
     receiver = Receiver(engine.api)
     refused = Delivery(OURS, 6, [RawEvent("x" * 9000, "lane", {"random": "".join(map(str, range(9000)))})])

@@ -62,17 +62,22 @@ BEGIN
     SELECT array_agg(own.place), array_agg(own.place) FILTER (WHERE new.id IS NOT NULL),
            jsonb_agg(own.job) FILTER (WHERE new.id IS NOT NULL)
     INTO accepted, stored, jobs
-    FROM own LEFT JOIN new ON new.id = own.id;
+    -- FULL, though every new one is among our own: the planner expects one row of each, and would
+    -- compare thousands with thousands; a full join is never a loop within a loop.
+    FROM own FULL JOIN new ON new.id = own.id;
     PERFORM ask_for_jobs(jobs);
     IF cardinality(accepted) > coalesce(cardinality(stored), 0) THEN
         -- The same id with other content is kept and flagged: a provider that reuses ids must be seen.
         INSERT INTO inbox_conflict (business_id, inbox_event_id, payload, payload_hash)
         SELECT event.business_id, event.id, told.payload, sha256(convert_to(told.payload::text, 'UTF8'))
-        FROM ROWS FROM (jsonb_to_recordset(events) AS (
-            business_id bigint, channel_id uuid, event_id text, payload jsonb))
-            WITH ORDINALITY AS told (business_id, channel_id, event_id, payload, place)
-        JOIN inbox_event AS event USING (business_id, channel_id, event_id)
-        WHERE told.place = ANY (accepted) AND event.payload <> told.payload
+        FROM jsonb_to_recordset(events) AS told (
+            credential text, channel_id uuid, event_id text, payload jsonb)
+        JOIN channel ON channel.id = told.channel_id AND channel.token_digest = told.credential
+        -- Without its business, which the channel implies: a planner that knows nothing of the table
+        -- yet would take the index by age for it, and read all of a business's events for each.
+        JOIN inbox_event AS event ON event.channel_id = told.channel_id AND event.event_id = told.event_id
+        WHERE event.payload <> told.payload
+        ORDER BY event.id
         ON CONFLICT (inbox_event_id, payload_hash) DO NOTHING;
     END IF;
 END $$;
