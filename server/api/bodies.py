@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,15 +13,25 @@ from starlette.types import Receive
 from server.errors import BadInputError
 
 MOST_BYTES = 3 * 1024 * 1024
+MOST_SECONDS = 20
+LONGEST_NUMBER = 20
 
 
 class TooLargeError(BadInputError):
     """The body is over three megabytes, the most that WhatsApp's senders use."""
 
 
+class TooSlowError(BadInputError):
+    """The body did not come to its end in time."""
+
+
 async def read_object(receive: Receive, told_size: bytes) -> dict[str, Any]:
-    """Return the body as a JSON object; raise TooLargeError or BadInputError `not_json`."""
-    body = await _read(receive, told_size)
+    """Return the body as a JSON object; raise TooLargeError, TooSlowError or BadInputError `not_json`."""
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            body = await _read(receive, told_size)
+    except TimeoutError:
+        raise TooSlowError("too_slow", f"The body took over {MOST_SECONDS} seconds.") from None
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -32,7 +43,7 @@ async def read_object(receive: Receive, told_size: bytes) -> dict[str, Any]:
 
 async def _read(receive: Receive, told_size: bytes) -> bytes:
     """Read to the end, or to the first byte too many; `told_size` is the Content-Length, if any."""
-    if told_size.isdigit() and int(told_size) > MOST_BYTES:
+    if told_size.isdigit() and (len(told_size) > LONGEST_NUMBER or int(told_size) > MOST_BYTES):
         raise too_large()
     chunks: list[bytes] = []
     size = 0

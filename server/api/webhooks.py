@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from server.api.answers import answer_json
-from server.api.bodies import TooLargeError, read_object
+from server.api.bodies import TooLargeError, TooSlowError, read_object
 from server.db.tenancy import credential_digest
 from server.domains.messaging.receiving import (
     Delivery,
@@ -62,6 +62,8 @@ async def refuse(send: Send, error: ProsaasError) -> None:
     match error:
         case TooLargeError(code=code):
             await answer_json(send, 413, {"ok": False, "error": code, "message": str(error)})
+        case TooSlowError(code=code):
+            await answer_json(send, 408, {"ok": False, "error": code, "message": str(error)})
         case BadInputError(code=code):
             await answer_json(send, 400, {"ok": False, "error": code, "message": str(error)})
         case WrongSecretError():
@@ -80,7 +82,7 @@ def tenant_of(body: dict[str, Any]) -> int:
         raise BadInputError("missing_tenant_id", "tenantId is missing.")
     if not isinstance(body.get("payload"), dict):
         raise BadInputError("missing_payload", "payload is missing or is not an object.")
-    match = TENANT.fullmatch(str(told))
+    match = TENANT.fullmatch(str(told)) if isinstance(told, str | int) else None
     if match is None:
         raise UnknownBusinessError(f"{type(told).__name__} is not a tenant id")
     return int(match[1])

@@ -80,6 +80,26 @@ async def test_a_bad_message_in_a_batch_is_kept_with_its_reason_and_holds_back_n
     assert await house.broken_promises() == []
 
 
+async def test_no_depth_of_nesting_is_an_error_of_ours(house):
+    async def post(levels):
+        nested = b'{"a":' * levels + b"1" + b"}" * levels
+        deep = text_message("שלום", message_id=f"DEEP{levels}")
+        deep["payload"]["messages"].append(
+            {"key": {"remoteJid": "1@s.whatsapp.net", "id": f"BESIDE{levels}"}}
+        )
+        body = __import__("json").dumps(deep).encode()
+        return await house.post(
+            body.replace(b'"messages": [', b'"messages": [{"message": ' + nested + b"}, ")
+        )
+
+    answers = [await post(levels) for levels in range(240, 260)]
+    tenant = await house.post(b'{"payload":{},"tenantId":' + b"[" * 1015 + b"]" * 1015 + b"}")
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["stored"] for answer in answers} == {3}
+    assert tenant.status_code == 404
+
+
 async def test_half_an_emoji_and_a_nul_are_taken_and_do_not_fail_their_neighbours(house):
     cut = text_message("placeholder", message_id="CUT", phone="972521111111")
     raw = __import__("json").dumps(cut).replace("placeholder", r"cut \ud83d and \u0000 nul").encode()
