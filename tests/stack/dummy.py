@@ -24,11 +24,12 @@ def stop(_number: int, _frame: FrameType | None) -> None:
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in habits else stop)
+# Before it counts as ready: later it would have started, and be started again.
+if "die" in habits:
+    sys.exit(3)
 note("started")
 if "talk" in habits:
     sys.stdout.write("שלום from the child\nno line end")
     sys.stdout.flush()
-if "die" in habits:
-    sys.exit(3)
 while True:
     time.sleep(60)
