@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 import tempfile
 from pathlib import Path
 
+from server.errors import StartRefusedError
+
 # sockaddr_un holds 108 bytes; PostgreSQL and Valkey append their own file's name.
 _LONGEST_FOLDER = 80
 _LAST_PORT = 65535
+# Below the ports that systems give to outgoing connections (from 32768 on Linux, see ip(7)): one of
+# those can be taken by any client between our choice and the moment the server listens.
+_CHOSEN_PORTS = range(10_000, 32_000)
+_CHOICES = 1000
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -25,11 +32,12 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def any_free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that was free a moment ago, and that no client is given by the system."""
+    for _ in range(_CHOICES):
+        port = random.choice(_CHOSEN_PORTS)  # noqa: S311 - decides nothing secret
+        if is_free(port, host):
+            return port
+    raise StartRefusedError(f"{host} has no free port from {_CHOSEN_PORTS[0]} to {_CHOSEN_PORTS[-1]}.")
 
 
 def first_free(preferred: int, *, taken: set[int], host: str = "127.0.0.1") -> int:

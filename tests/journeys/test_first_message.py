@@ -43,7 +43,11 @@ class Running:
             )
 
     async def ready(self) -> Any:
-        await eventually(lambda: "\nREADY {" in "\n" + self.said.read_text(), within_s=90, what="READY")
+        def answered() -> bool:
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")[-2000:]
+            return "\nREADY {" in "\n" + self.said.read_text()
+
+        await eventually(answered, within_s=90, what="READY")
         [line] = [line for line in self.said.read_text().splitlines() if line.startswith("READY ")]
         return json.loads(line.removeprefix("READY "))
 
