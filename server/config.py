@@ -69,6 +69,18 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=100, ge=1, le=2000, description="Waiting jobs that one worker process runs at once."
     )
+    worker_processes: int = Field(
+        default=2, ge=1, le=64, description="Processes that one worker keeps running side by side."
+    )
+    worker_isolated: int = Field(
+        default=2, ge=1, le=64, description="Isolated jobs that each of them has running alone at once."
+    )
+    worker_memory_mb: int = Field(
+        default=1024, ge=128, description="MiB at which a worker process drains and is replaced."
+    )
+    worker_recycle_s: float = Field(
+        default=21600.0, ge=1, description="Seconds after which a worker process drains and is replaced."
+    )
     job_lease_s: float = Field(
         default=15.0, ge=1, le=600, description="Seconds after which a dead worker's job may be taken over."
     )

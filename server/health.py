@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from server.log import get_logger
 
@@ -37,11 +37,13 @@ class Health:
         reported: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         is_alive: Callable[[], bool] = lambda: True,
         is_stopping: Callable[[], bool] = lambda: False,
+        registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._required = dict(required)
         self._reported = dict(reported or {})
         self._is_alive = is_alive
         self._is_stopping = is_stopping
+        self._registry = registry
 
     async def answer(self, path: str) -> tuple[int, bytes, bytes]:
         """Return status, content type and body for one of the three paths; 404 for others."""
@@ -52,7 +54,7 @@ class Health:
             case "/readyz":
                 return await self._ready()
             case "/metrics":
-                return 200, CONTENT_TYPE_LATEST.encode(), generate_latest()
+                return 200, CONTENT_TYPE_LATEST.encode(), generate_latest(self._registry)
             case _:
                 return 404, TYPE_JSON, orjson.dumps({"error": "not_found"})
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 from redis.asyncio import Redis
@@ -18,7 +19,8 @@ from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.queue.kinds import HANDLERS, KIND_OF, KINDS, Handler, Urgency, job
 from server.queue.sweeper import Sweeper
-from server.worker.process import WorkerProcess
+from server.worker.board import Board
+from server.worker.process import Place, WorkerProcess
 
 BUSINESS = 6
 NOWHERE = Outside(channels={})
@@ -69,8 +71,8 @@ class Engine:
             dispatcher=self.dispatcher,
             outside=outside,
             queues=["default", "low", "maintenance"],
-            concurrency=concurrency,
             lease_s=lease_s,
+            place=Place(f"test-{uuid4().hex[:6]}", Board(concurrency)),
         )
         task = asyncio.create_task(process.run(drain_grace_s=grace_s))
         try:

@@ -103,6 +103,11 @@ def _after_error(claim: Claim, kind: JobKind, error: Exception) -> Ending:
     return Ending(Outcome.RETRY, reason, jittered(kind.retry_after_s[claim.attempts - 1]))
 
 
+def overdue(claim: Claim) -> Ending:
+    """Return the ending of a run that went past its time and did not heed its cancellation."""
+    return _after_error(claim, KINDS[claim.kind], TimeoutError())
+
+
 def is_ours(error: Exception) -> bool:
     """Tell whether an error's text is a sentence of ours; a library's may quote a customer."""
     return type(error).__module__.startswith("server.")

@@ -36,7 +36,10 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True)
 class JobKind:
-    """One line of the catalogue. `retry_after_s` holds the waits between tries, one a retry."""
+    """One line of the catalogue. `retry_after_s` holds the waits between tries, one a retry.
+
+    An `isolated` kind runs in a process of its own: it may block, eat memory or crash.
+    """
 
     name: str
     payload_type: type
@@ -47,6 +50,7 @@ class JobKind:
     retry_after_s: tuple[float, ...]
     version: int
     expires_after_s: float | None
+    isolated: bool
 
     @property
     def dotted_name(self) -> str:
@@ -80,6 +84,7 @@ def job(
     retry_after_s: tuple[float, ...] = (10, 30, 60),
     version: int = 1,
     expires_after_s: float | None = None,
+    isolated: bool = False,
 ) -> Callable[[PayloadT], PayloadT]:
     """Enter a payload's class in the catalogue; WebhookProcess becomes webhook_process_job."""
 
@@ -87,7 +92,16 @@ def job(
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", payload_type.__name__).lower() + "_job"
         adapter: TypeAdapter[Any] = TypeAdapter(payload_type)
         kind = JobKind(
-            name, payload_type, adapter, queue, urgency, timeout_s, retry_after_s, version, expires_after_s
+            name,
+            payload_type,
+            adapter,
+            queue,
+            urgency,
+            timeout_s,
+            retry_after_s,
+            version,
+            expires_after_s,
+            isolated,
         )
         KINDS[name] = KIND_OF[payload_type] = kind
         return payload_type

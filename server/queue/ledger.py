@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
+DEATHS_BEFORE_QUARANTINE = 3
+
 # Outcomes that put the job back to wait; the flag says whether the attempt counts.
 WAITS_AGAIN = {Outcome.RETRY: True, Outcome.SNOOZED: False, Outcome.RELEASED: False}
 
@@ -50,6 +52,7 @@ class Claim:
     queue: str
     lane: str | None
     dispatch_no: int
+    deaths: int
 
     @property
     def dispatch(self) -> Dispatch:
@@ -64,6 +67,15 @@ class Ending:
     outcome: Outcome
     reason: str | None = None
     delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Buried:
+    """A claim whose process died of it."""
+
+    job_id: str
+    token: int
+    quarantined: bool
 
 
 class Ledger:
@@ -89,6 +101,40 @@ class Ledger:
         except asyncpg.UniqueViolationError:
             return []
 
+    async def claim_of(self, job_id: str, token: int) -> Claim | None:
+        """Return a claim that another process made, while it holds."""
+        async with self._database.driver() as connection:
+            row = await connection.fetchrow(statements.CLAIM_OF, job_id, token)
+        return Claim(**dict(row)) if row else None
+
+    async def ending_of(self, job_id: str, token: int) -> Ending | None:
+        """Return how a claim's run ended, or None while it did not."""
+        async with self._database.driver() as connection:
+            row = await connection.fetchrow(statements.ENDING_OF, job_id, token)
+        return Ending(Outcome(row["outcome"]), row["reason"]) if row and row["outcome"] else None
+
+    async def bury(self, held: Sequence[tuple[str, int]]) -> list[Buried]:
+        """Count a death for each of these claims, made by a process that died of running it.
+
+        The job waits again, or is quarantined at its third; claims that were lost meanwhile are left.
+        """
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(
+                statements.BURY,
+                [one for one, _ in held],
+                [token for _, token in held],
+                DEATHS_BEFORE_QUARANTINE,
+            )
+        return [Buried(row["id"], row["token"], row["state"] == "quarantined") for row in rows]
+
+    async def release(self, held: Sequence[tuple[str, int]], *, reason: str) -> list[str]:
+        """Give claims back that did nothing wrong, without using an attempt; return the ids that waited."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(
+                statements.RELEASE, [one for one, _ in held], [token for _, token in held], reason
+            )
+        return [row["job_id"] for row in rows]
+
     async def unclaimed(self, job_ids: Sequence[str]) -> list[str]:
         """Mark ready jobs whose dispatch led to no claim, so that they are dispatched again; return them."""
         async with self._database.driver() as connection:
@@ -112,6 +158,12 @@ class Ledger:
         """Return the dispatch of the lane's next job, if one was passed over while it waited."""
         async with self._database.driver() as connection:
             rows = await connection.fetch(statements.NEXT_IN_LANE, lane)
+        return [dispatch_of(row) for row in rows]
+
+    async def dispatch_again(self, job_ids: Sequence[str]) -> list[Dispatch]:
+        """Return new dispatches for those of these jobs that wait, are due and first in their lane."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.DISPATCH_AGAIN, list(job_ids))
         return [dispatch_of(row) for row in rows]
 
     async def reopen(self, job_ids: Sequence[str], tokens: Sequence[int], *, actor: str) -> list[str]:

@@ -21,14 +21,22 @@ WITH due AS (
                    lease_until = now() + $2::float8 * interval '1 second', reason = NULL
     FROM due WHERE job.id = due.id
     RETURNING job.id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane,
-              dispatch_no
+              dispatch_no, deaths
 ), attempt AS (
     INSERT INTO job_attempt (job_id, token, business_id, worker)
     SELECT id, token, business_id, $3 FROM claimed
 )
-SELECT id AS job_id, token, attempts, kind, version, payload, business_id, queue, lane, dispatch_no
+SELECT id AS job_id, token, attempts, kind, version, payload, business_id, queue, lane, dispatch_no, deaths
 FROM claimed
 """  # noqa: S608 -- composed of constants
+
+CLAIM_OF = """
+SELECT id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane,
+       dispatch_no, deaths
+FROM job WHERE id = $1 AND token = $2 AND state = 'running'
+"""
+
+ENDING_OF = "SELECT outcome, reason FROM job_attempt WHERE job_id = $1 AND token = $2"
 
 UNCLAIMED = """
 UPDATE job SET dispatched_at = NULL WHERE id = ANY($1::text[]) AND state = 'ready' RETURNING id
@@ -64,6 +72,19 @@ FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = $2
 RETURNING job_attempt.job_id
 """
 
+RELEASE = """
+WITH ended AS (
+    UPDATE job SET state = 'ready', reason = $3, lease_until = NULL, dispatched_at = NULL, due_at = now(),
+                   attempts = attempts - 1
+    FROM unnest($1::text[], $2::bigint[]) AS held (id, token)
+    WHERE job.id = held.id AND job.token = held.token AND job.state = 'running'
+    RETURNING job.id, job.token
+)
+UPDATE job_attempt SET ended_at = now(), outcome = 'released', reason = $3
+FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.token
+RETURNING job_attempt.job_id
+"""
+
 # The fence: true while this run holds its lease, and locked until the writes beside it commit.
 FENCE = """
 SELECT 1 FROM job
@@ -76,6 +97,13 @@ WHERE id = (SELECT id FROM job WHERE lane = $1 AND state IN ('ready', 'running')
   AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
 RETURNING id, kind, queue, business_id, dispatch_no
 """
+
+DISPATCH_AGAIN = f"""
+UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
+WHERE id = ANY($1::text[]) AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
+  AND {LANE_IS_FREE}
+RETURNING id, kind, queue, business_id, dispatch_no
+"""  # noqa: S608 -- composed of constants
 
 REOPEN = """
 WITH ended AS (
@@ -94,25 +122,34 @@ WITH ended AS (
 SELECT id FROM reopened
 """
 
-FREE_EXPIRED_LEASES = """
-WITH dead AS (
-    SELECT id, token FROM job WHERE state = 'running' AND lease_until < now()
-    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
-), freed AS (
+# What was found in `dead` died: it waits again, or is quarantined after as many deaths as `most` says.
+_COUNT_DEATHS = """
+, freed AS (
     UPDATE job SET deaths = deaths + 1, lease_until = NULL, dispatched_at = NULL, due_at = now(),
-                   state = CASE WHEN deaths + 1 >= $2 THEN 'quarantined' ELSE 'ready' END,
-                   finished_at = CASE WHEN deaths + 1 >= $2 THEN now() END,
-                   reason = CASE WHEN deaths + 1 >= $2 THEN format('its process died %s times', deaths + 1)
-                   END
+                   state = CASE WHEN deaths + 1 >= {most} THEN 'quarantined' ELSE 'ready' END,
+                   finished_at = CASE WHEN deaths + 1 >= {most} THEN now() END,
+                   reason = CASE WHEN deaths + 1 >= {most}
+                                 THEN format('its process died %s times', deaths + 1) END
     FROM dead WHERE job.id = dead.id
     RETURNING job.id, job.token, job.kind, job.queue, job.business_id, job.dispatch_no, job.state
 ), attempt AS (
-    UPDATE job_attempt SET ended_at = now(), reason = 'its lease ran out',
+    UPDATE job_attempt SET ended_at = now(), reason = '{reason}',
                            outcome = CASE WHEN freed.state = 'ready' THEN 'lost' ELSE 'quarantined' END
     FROM freed WHERE job_attempt.job_id = freed.id AND job_attempt.token = freed.token
 )
 SELECT * FROM freed
 """
+FREE_EXPIRED_LEASES = f"""
+WITH dead AS (
+    SELECT id, token FROM job WHERE state = 'running' AND lease_until < now()
+    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+){_COUNT_DEATHS.format(most="$2", reason="its lease ran out")}"""  # noqa: S608 -- composed of constants
+BURY = f"""
+WITH dead AS (
+    SELECT job.id, job.token FROM job
+    JOIN unnest($1::text[], $2::bigint[]) AS held (id, token) ON job.id = held.id AND job.token = held.token
+    WHERE job.state = 'running' FOR UPDATE OF job
+){_COUNT_DEATHS.format(most="$3", reason="its process died of it")}"""  # noqa: S608 -- composed of constants
 
 EXPIRE = """
 WITH late AS (

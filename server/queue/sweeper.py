@@ -20,10 +20,10 @@ from server.queue import statements
 from server.queue.asking import Dispatch, dispatch_of
 from server.queue.dispatch import UNDISPATCHED, Dispatcher
 from server.queue.kinds import KINDS
+from server.queue.ledger import DEATHS_BEFORE_QUARANTINE
 
 log = get_logger(__name__)
 
-DEATHS_BEFORE_QUARANTINE = 3
 # Anything that Redis once held is suspect when this key is gone: it was flushed or replaced.
 GENERATION_KEY = "prosaas:generation"
 SUSPECT_AFTER_S = 15.0

@@ -1,18 +1,15 @@
 """One worker process: an event loop that runs many waiting jobs at once.
 
-It pops dispatches, claims them in batches, runs each as a task, renews all leases in one
-statement and reports to RQ. Redis may vanish at any moment: running jobs go on, and popping
-resumes when it is back.
+It takes jobs in batches, runs each as a task, renews all leases in one statement and reports to
+RQ. Redis may vanish at any moment: running jobs go on, and taking resumes when it is back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
+import contextvars
 from collections.abc import Sequence
-from typing import Any
-from uuid import uuid4
+from dataclasses import dataclass
 
 from prometheus_client import Gauge
 from redis.asyncio import Redis
@@ -21,24 +18,57 @@ from redis.exceptions import RedisError
 from server.clock import monotonic_s
 from server.db.session import Database
 from server.errors import StoreUnavailableError
-from server.jobs.runtime import Ended, perform
+from server.jobs.runtime import Ended, overdue, perform
 from server.log import get_logger
 from server.ports import Outside
 from server.queue.asking import Dispatch
 from server.queue.dispatch import Dispatcher
+from server.queue.kinds import KINDS
 from server.queue.ledger import Claim, Ending, Ledger, Outcome
 from server.queue.run import Run
+from server.worker.alone import Isolation
+from server.worker.board import Board, Phase
 from server.worker.rq_view import HEARTBEAT_S, RqView
+from server.worker.taking import Intake
+from server.worker.watching import SLOT
 
 log = get_logger(__name__)
 
-RUNNING = Gauge("prosaas_jobs_running", "Jobs that this process runs at the moment.")
-POP_WAIT_S = 1.0
+RUNNING = Gauge("prosaas_jobs_running", "Jobs that run at the moment.", multiprocess_mode="livesum")
 AWAY_WAIT_S = 0.5
+# How long a job may take to end once its time was up.
+CANCEL_WAIT_S = 10.0
+TURN_S = 0.25
+# After so many deaths that may have been a neighbour's doing, a job runs alone: the next is its own.
+DEATHS_BEFORE_ALONE = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands: its name in RQ, its notes, and who forks for it; as many jobs as slots."""
+
+    name: str
+    board: Board
+    isolation: Isolation | None = None
+
+
+@dataclass(eq=False)
+class Running:
+    """A job that this process runs: its slot on the board, and why it was told to end, if it was."""
+
+    run: Run
+    slot: int
+    alone: bool
+    overdue_at: float
+    told_to_end: Ending | None = None
+    abandoned: bool = False
 
 
 class WorkerProcess:
-    """Runs jobs until `stop` is called; then drains and gives back what does not end in time."""
+    """Runs jobs until `stop` is called; then drains and gives back what does not end in time.
+
+    Without isolation every job runs on the loop, isolated kinds too.
+    """
 
     def __init__(
         self,
@@ -48,26 +78,27 @@ class WorkerProcess:
         dispatcher: Dispatcher,
         outside: Outside,
         queues: Sequence[str],
-        concurrency: int,
         lease_s: float,
+        place: Place,
     ) -> None:
-        name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._database = database
-        self._redis = redis
         self._dispatcher = dispatcher
         self._outside = outside
-        self._queues = [f"rq:queue:{queue}" for queue in queues]
-        self._concurrency = concurrency
+        self._queues = list(queues)
         self._ledger = Ledger(database, lease_s=lease_s)
-        self._view = RqView(queues, name=name, client=redis)
-        self._running: dict[asyncio.Task[None], Run] = {}
+        self._view = RqView(queues, name=place.name, client=redis)
+        self._intake = Intake(queues, worker=place.name, redis=redis, ledger=self._ledger, view=self._view)
+        self._board = place.board
+        self._isolation = place.isolation
+        self._running: dict[asyncio.Task[None], Running] = {}
         self._stopping = asyncio.Event()
         self._slot_freed = asyncio.Event()
-        self.name = name
-        self.last_look_s = monotonic_s()
+        self.name = place.name
+        self.was_told = False
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns once the running ones have ended or were given back."""
+        self._board.phase = Phase.LEAVING
         self._stopping.set()
         self._slot_freed.set()
 
@@ -79,8 +110,15 @@ class WorkerProcess:
     async def run(self, *, drain_grace_s: float) -> None:
         """Work until stopped."""
         await self._view.register()
-        log.info("worker_started", worker=self.name, queues=[queue[9:] for queue in self._queues])
-        upkeep = [asyncio.create_task(self._renew_leases()), asyncio.create_task(self._beat())]
+        log.info("worker_started", worker=self.name, queues=self._queues)
+        upkeep = [
+            asyncio.create_task(self._renew_leases()),
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._turn()),
+            asyncio.create_task(self._view.obey(self._stop_job)),
+        ]
+        if not self.is_stopping:
+            self._board.phase = Phase.READY
         try:
             while not self._stopping.is_set():
                 await self._look()
@@ -93,8 +131,7 @@ class WorkerProcess:
         log.info("worker_stopped", worker=self.name)
 
     async def _look(self) -> None:
-        self.last_look_s = monotonic_s()
-        free = self._concurrency - len(self._running)
+        free = self._board.slots - len(self._running)
         if free <= 0:
             self._slot_freed.clear()
             await self._slot_freed.wait()
@@ -103,7 +140,7 @@ class WorkerProcess:
             if await self._view.is_suspended():
                 await self._pause(1.0)
                 return
-            popped = await self._pop(free)
+            popped = await self._intake.pop(free)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis_away", error=type(error).__name__)
             await self._pause(AWAY_WAIT_S)
@@ -111,120 +148,165 @@ class WorkerProcess:
         if popped:
             await self._start(popped)
 
-    async def _pop(self, free: int) -> list[Dispatch]:
-        """Take up to `free` dispatches, most urgent queue first; waits a moment where there are none."""
-        first = await self._redis.blpop(self._queues, timeout=POP_WAIT_S)
-        if first is None:
-            return []
-        popped = [parse_dispatch(first[1], first[0])]
-        for queue in self._queues:
-            if free > len(popped):
-                more: Any = await self._redis.lpop(queue, free - len(popped)) or []
-                popped += [parse_dispatch(rq_id, queue) for rq_id in more]
-        return [one for one in popped if one is not None]
-
     async def _start(self, popped: list[Dispatch]) -> None:
         try:
-            claims = await self._claim(popped)
+            if self._isolation is not None and self._isolation.is_full:
+                await self._intake.put_back([one for one in popped if _is_isolated(one.kind)])
+                popped = [one for one in popped if not _is_isolated(one.kind)]
+            claims = await self._intake.claim(popped)
         except StoreUnavailableError as error:
             # The dispatches are gone from Redis; the sweeper will find these jobs undispatched.
             log.warning("claim_failed", jobs=len(popped), error=str(error))
             await self._pause(AWAY_WAIT_S)
             return
-        if claims:
+        starting = [self._running_of(claim) for claim in claims]
+        if starting:
             # First, so that no job ends in RQ's view before it started.
             await self._view.started(claims)
-        for claim in claims:
-            run = Run(claim, database=self._database, outside=self._outside, lease_s=self._ledger.lease_s)
-            task = asyncio.create_task(self._one(run), name=claim.job_id)
-            self._running[task] = run
+        for running in starting:
+            context = contextvars.copy_context()
+            context.run(SLOT.set, running.slot)
+            task = asyncio.create_task(self._one(running), name=running.run.job_id, context=context)
+            self._running[task] = running
             task.add_done_callback(self._forget)
         RUNNING.set(len(self._running))
 
-    async def _claim(self, popped: list[Dispatch]) -> list[Claim]:
-        claims = await self._ledger.claim([one.job_id for one in popped], worker=self.name)
-        missed = _without(popped, claims)
-        if not missed:
-            return claims
-        requeued = await self._view.failed_tokens(missed)
-        if requeued:
-            await self._ledger.reopen(list(requeued), list(requeued.values()), actor="rq requeue")
-        # Marked first, tried again after: a lane that came free in between is seen by one of the two.
-        waiting = await self._ledger.unclaimed([one.job_id for one in missed])
-        if waiting:
-            claims += await self._ledger.claim(waiting, worker=self.name)
-        await self._view.forget(_without(missed, claims))
-        return claims
+    def _running_of(self, claim: Claim) -> Running:
+        run = Run(claim, database=self._database, outside=self._outside, lease_s=self._ledger.lease_s)
+        kind = KINDS.get(claim.kind)
+        return Running(
+            run,
+            self._board.take(claim.job_id, claim.token, run.trusted_until),
+            alone=self._isolation is not None
+            and (_is_isolated(claim.kind) or claim.deaths >= DEATHS_BEFORE_ALONE),
+            overdue_at=monotonic_s() + (kind.timeout_s if kind else 0.0) + CANCEL_WAIT_S,
+        )
 
-    async def _one(self, run: Run) -> None:
+    async def _one(self, running: Running) -> None:
         try:
-            ended = await perform(run, self._ledger)
+            ended = await (self._run_alone(running) if running.alone else perform(running.run, self._ledger))
         except asyncio.CancelledError:
-            ended = await asyncio.shield(self._give_back(run))
+            ended = await asyncio.shield(self._give_back(running))
+        if running.abandoned:
+            return
         await self._view.ended(ended)
-        if run.claim.lane is not None:
-            await self._wake_lane(run.claim.lane)
+        await self._wake_lane(running.run.claim.lane)
 
-    async def _give_back(self, run: Run) -> Ended:
-        ending = Ending(Outcome.RELEASED, "its worker is stopping or lost its lease")
+    async def _run_alone(self, running: Running) -> Ended:
+        isolation, claim = self._isolation, running.run.claim
+        if isolation is None:
+            raise AssertionError("a job runs alone only where there is a supervisor to fork it")
+        code = await isolation.run(running.slot)
         try:
-            recorded = await self._ledger.end(run.claim, ending)
+            ending = await self._ledger.ending_of(claim.job_id, claim.token)
+            if ending is not None:
+                return Ended(claim, ending, recorded=True)
+            buried = await self._ledger.bury([(claim.job_id, claim.token)])
+        except StoreUnavailableError as error:
+            log.warning("job_left_to_lease", job_id=claim.job_id, error=str(error))
+            return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
+        log.error("job_died_alone", job_id=claim.job_id, kind=claim.kind, exit_code=code)
+        quarantined = any(one.quarantined for one in buried)
+        outcome = Outcome.QUARANTINED if quarantined else Outcome.LOST
+        return Ended(claim, Ending(outcome, f"its process ended with {code}"), recorded=bool(buried))
+
+    async def _give_back(self, running: Running) -> Ended:
+        ending = running.told_to_end or Ending(Outcome.RELEASED, "its worker is stopping or lost its lease")
+        try:
+            recorded = await self._ledger.end(running.run.claim, ending)
         except StoreUnavailableError:
             recorded = False
-        return Ended(run.claim, ending, recorded)
+        return Ended(running.run.claim, ending, recorded)
 
-    async def _wake_lane(self, lane: str) -> None:
+    async def _wake_lane(self, lane: str | None) -> None:
+        if lane is None:
+            return
         try:
             await self._dispatcher.announce(await self._ledger.next_in_lane(lane))
         except StoreUnavailableError as error:
             log.warning("lane_left_to_sweeper", error=str(error))
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+        running = self._running.pop(task)
+        self._board.release(running.slot)
         RUNNING.set(len(self._running))
         self._slot_freed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job_task_broke", job_id=task.get_name(), error=type(error).__name__)
 
+    def _stop_job(self, rq_id: str) -> None:
+        for task, running in self._running.items():
+            if running.run.claim.dispatch.rq_id == rq_id and running.told_to_end is None:
+                running.told_to_end = Ending(Outcome.CANCELLED, "stopped by an operator")
+                task.cancel()
+
+    async def _turn(self) -> None:
+        """Show that the loop turns, and end what ran past its time and did not heed its cancellation."""
+        while True:
+            self._board.tick()
+            now = monotonic_s()
+            for task, running in list(self._running.items()):
+                if now > running.overdue_at and not running.abandoned:
+                    await self._end_overdue(task, running)
+            await asyncio.sleep(TURN_S)
+
+    async def _end_overdue(self, task: asyncio.Task[None], running: Running) -> None:
+        running.told_to_end = overdue(running.run.claim)
+        if running.alone:
+            running.overdue_at += CANCEL_WAIT_S
+            task.cancel()
+            return
+        # Nothing can end a task that does not want to: it loses its job, and with time its process.
+        log.error("job_unstoppable", job_id=running.run.job_id, kind=running.run.claim.kind)
+        running.abandoned = True
+        running.run.trusted_until = 0.0
+        await self._view.ended(await self._give_back(running))
+        await self._wake_lane(running.run.claim.lane)
+        self.stop()
+
     async def _renew_leases(self) -> None:
         """Renew every third of a lease; a job whose lease cannot be trusted any more is cancelled."""
         while True:
             await asyncio.sleep(self._ledger.lease_s / 3)
-            runs = dict(self._running)
+            held = {task: one for task, one in self._running.items() if not one.abandoned}
             asked_at = monotonic_s()
-            held: set[str] = set()
+            renewed: set[str] = set()
             try:
-                if runs:
-                    held = await self._ledger.renew([(run.job_id, run.token) for run in runs.values()])
+                if held:
+                    renewed = await self._ledger.renew(
+                        [(one.run.job_id, one.run.token) for one in held.values()]
+                    )
             except StoreUnavailableError as error:
-                log.warning("leases_not_renewed", jobs=len(runs), error=str(error))
-                self._cancel_untrusted(runs)
+                log.warning("leases_not_renewed", jobs=len(held), error=str(error))
+                self._cancel_untrusted(held)
                 continue
-            for task, run in runs.items():
-                if run.job_id in held:
-                    run.trusted_until = asked_at + self._ledger.lease_s
-                elif not task.done() and not run.completed:
-                    log.warning("lease_lost", job_id=run.job_id, token=run.token)
+            for task, one in held.items():
+                if one.run.job_id in renewed:
+                    one.run.trusted_until = asked_at + self._ledger.lease_s
+                    if task in self._running:
+                        self._board.trust(one.slot, one.run.trusted_until)
+                elif not task.done() and not one.run.completed:
+                    log.warning("lease_lost", job_id=one.run.job_id, token=one.run.token)
                     task.cancel()
 
-    def _cancel_untrusted(self, runs: dict[asyncio.Task[None], Run]) -> None:
-        for task, run in runs.items():
-            if run.lease_left_s <= self._ledger.lease_s / 3:
+    def _cancel_untrusted(self, held: dict[asyncio.Task[None], Running]) -> None:
+        for task, one in held.items():
+            if one.run.lease_left_s <= self._ledger.lease_s / 3:
                 task.cancel()
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            await self._view.heartbeat([run.claim for run in self._running.values()])
+            await self._view.heartbeat([one.run.claim for one in self._running.values()])
 
     async def _drain(self, grace_s: float) -> None:
         tasks = list(self._running)
         log.info("worker_draining", jobs=len(tasks), grace_s=grace_s)
         if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_WAIT_S)
         await self._dispatcher.flushed()
 
     async def _pause(self, seconds: float) -> None:
@@ -235,19 +317,5 @@ class WorkerProcess:
             return
 
 
-def parse_dispatch(rq_id: bytes | str, queue: bytes | str) -> Dispatch | None:
-    """Read a dispatch back from RQ's id: `<kind>-<business>-<digest>-<number>`; None if it is not ours."""
-    text = rq_id.decode() if isinstance(rq_id, bytes) else rq_id
-    name = queue.decode() if isinstance(queue, bytes) else queue
-    job_id, _, number = text.rpartition("-")
-    parts = job_id.split("-")
-    if len(parts) != 3 or not number.isdigit():  # noqa: PLR2004 -- the three parts named above
-        log.error("dispatch_unreadable", queue=name)
-        return None
-    business_id = int(parts[1]) if parts[1].isdigit() else None
-    return Dispatch(job_id, parts[0], name.removeprefix("rq:queue:"), business_id, int(number))
-
-
-def _without(dispatches: Sequence[Dispatch], claims: Sequence[Claim]) -> list[Dispatch]:
-    claimed = {claim.job_id for claim in claims}
-    return [one for one in dispatches if one.job_id not in claimed]
+def _is_isolated(kind: str) -> bool:
+    return kind in KINDS and KINDS[kind].isolated

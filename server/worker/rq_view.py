@@ -7,15 +7,17 @@ Redis never blocks the jobs that run.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import redis
 from redis.asyncio import Redis
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.results import Result
@@ -35,6 +37,7 @@ log = get_logger(__name__)
 
 HEARTBEAT_S = 20
 WORKER_TTL_S = 120
+AWAY_WAIT_S = 1.0
 # Generous: an execution that ends late must not be reported as abandoned.
 STARTED_SLACK_S = 120
 
@@ -131,7 +134,7 @@ class RqView:
             job.set_status(JobStatus.FINISHED, pipeline=pipe)
             job.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
             pipe.expire(job.key, RESULT_TTL_S)
-        elif ended.ending.outcome is Outcome.FAILED:
+        elif ended.ending.outcome in {Outcome.FAILED, Outcome.QUARANTINED}:
             self.failed += 1
             self._fail(pipe, job, ended)
         else:
@@ -159,6 +162,30 @@ class RqView:
             if token is not None:
                 tokens[dispatch.job_id] = token
         return tokens
+
+    async def obey(self, stop_job: Callable[[str], None]) -> None:
+        """Follow RQ's stop-job command for as long as the worker runs, through every loss of Redis."""
+        channel = PUBSUB_CHANNEL_TEMPLATE % self.worker.name
+        while True:
+            try:
+                async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    await pubsub.subscribe(channel)
+                    while True:
+                        message = await pubsub.get_message(timeout=None)
+                        if message is not None and (rq_id := _job_to_stop(message["data"])):
+                            stop_job(rq_id)
+            except (redis.RedisError, OSError, TimeoutError):
+                await asyncio.sleep(AWAY_WAIT_S)
+
+    async def forget_worker(self, name: str) -> None:
+        """Take a worker that died out of RQ's list."""
+        pipe = self._recorder.pipeline()
+        key = f"{self.worker.redis_worker_namespace_prefix}{name}"
+        pipe.srem(self.worker.redis_workers_keys, key)
+        for queue in self.worker.queue_names():
+            pipe.srem(f"rq:workers:{queue}", key)
+        pipe.delete(key, f"{key}:executions")
+        await self._send(pipe)
 
     async def is_suspended(self) -> bool:
         """Tell whether `rq suspend` is in force."""
@@ -206,6 +233,16 @@ class RqView:
 def _started_ttl(claim: Claim) -> int:
     kind = KINDS.get(claim.kind)
     return int(kind.timeout_s if kind else 0) + STARTED_SLACK_S
+
+
+def _job_to_stop(data: bytes) -> str | None:
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(told, dict) or told.get("command") != "stop-job":
+        return None
+    return str(told.get("job_id"))
 
 
 def _failed_token(meta: bytes | None) -> int | None:

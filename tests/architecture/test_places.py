@@ -17,6 +17,7 @@ READS_ENVIRONMENT = {
     "server/config.py": "the settings of every role",
     "server/__main__.py": "the role decides which entry point reads the rest",
     "server/db/migrate.py": "runs by itself with DATABASE_URL alone",
+    "server/worker/__main__.py": "where the metrics' library adds its processes up is said in no other way",
     "server/stack/cli.py": "an entry point: its verbs run beside any role",
     "server/stack/settings.py": "the settings of `prosaas up`",
     "server/stack/prepare.py": "an entry point: what `prosaas up` hands to its own step",
@@ -39,6 +40,8 @@ CATCHES_EVERYTHING = {
     "server/web/gate.py": "a view's bug is answered with a page that says so; it is recorded",
     "server/health.py": "whatever is wrong with a check, the answer is its name",
     "server/db/gathering.py": "one item must not fail its neighbours; it is recorded",
+    "server/worker/forking.py": "nothing may climb from a forked process into its parent's frames",
+    "server/worker/watching.py": "whatever is thrown at a task is handed on to its coroutine",
     "server/queue/run.py": "a send that was cancelled becomes unknown, then goes on being cancelled",
 }
 THREADS = ("threading", "_thread", "concurrent.futures", "multiprocessing", "anyio.to_thread")
