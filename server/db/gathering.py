@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeAlias, TypeVar
 
 from server.errors import ProsaasError, StoreUnavailableError
@@ -35,11 +36,16 @@ class Gathering(Generic[ItemT, AnswerT]):
 
     async def ask(self, item: ItemT) -> AnswerT:
         """Return the answer to an item; raise StoreUnavailableError when the call that held it failed."""
+        return await self.tell(item)
+
+    def tell(self, item: ItemT) -> asyncio.Future[AnswerT]:
+        """Hand in an item and do not wait: the answer comes later, to whoever wants it."""
         answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
-        return await answer
+            # In a context of its own: it works for many, not for whoever asked first.
+            self._running = asyncio.create_task(self._run(), context=Context())
+        return answer
 
     async def _run(self) -> None:
         while self._waiting:

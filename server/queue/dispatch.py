@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 
 import orjson
@@ -72,7 +73,8 @@ class Dispatcher:
         _log_asked([item for item in outbox if isinstance(item, Dispatch)])
         self._waiting.extend(outbox)
         if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
+            # In a context of its own: it works for many, not for whoever announced first.
+            self._flushing = asyncio.create_task(self._flush(), context=Context())
 
     async def flushed(self) -> None:
         """Wait until everything announced so far has gone out or was left to the sweeper."""

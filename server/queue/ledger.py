@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from server.db.gathering import Gathering
 from server.db.session import Database
 from server.queue import statements
 from server.queue.asking import Dispatch, dispatch_of
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
 
 
 DEATHS_BEFORE_QUARANTINE = 3
+MOST_TOGETHER = 500
 
 # Outcomes that put the job back to wait; the flag says whether the attempt counts.
 WAITS_AGAIN = {Outcome.RETRY: True, Outcome.SNOOZED: False, Outcome.RELEASED: False}
@@ -84,6 +86,7 @@ class Ledger:
     def __init__(self, database: Database, *, lease_s: float) -> None:
         self._database = database
         self.lease_s = lease_s
+        self._ending: Gathering[tuple[str, int, Ending], bool] = Gathering(self.end_all, most=MOST_TOGETHER)
 
     async def claim(self, job_ids: Sequence[str], *, worker: str) -> list[Claim]:
         """Claim those of these jobs that are ready, due and first in their lane."""
@@ -127,14 +130,6 @@ class Ledger:
             )
         return [Buried(row["id"], row["token"], row["state"] == "quarantined") for row in rows]
 
-    async def release(self, held: Sequence[tuple[str, int]], *, reason: str) -> list[str]:
-        """Give claims back that did nothing wrong, without using an attempt; return the ids that waited."""
-        async with self._database.driver() as connection:
-            rows = await connection.fetch(
-                statements.RELEASE, [one for one, _ in held], [token for _, token in held], reason
-            )
-        return [row["job_id"] for row in rows]
-
     async def unclaimed(self, job_ids: Sequence[str]) -> list[str]:
         """Mark ready jobs whose dispatch led to no claim, so that they are dispatched again; return them."""
         async with self._database.driver() as connection:
@@ -150,14 +145,22 @@ class Ledger:
         return {row["id"] for row in rows}
 
     async def end(self, claim: Claim, ending: Ending) -> bool:
-        """Record how a run ended, unless it already did or lost its lease; tell whether it was recorded."""
-        async with self._database.driver_transaction() as connection:
-            return await end(connection, claim, ending)
+        """Record how a run ended, unless it already did or lost its lease; tell whether it was recorded.
 
-    async def next_in_lane(self, lane: str) -> list[Dispatch]:
-        """Return the dispatch of the lane's next job, if one was passed over while it waited."""
+        What ends at the same moment shares one statement.
+        """
+        return await self._ending.ask((claim.job_id, claim.token, ending))
+
+    async def end_all(self, ended: Sequence[tuple[str, int, Ending]]) -> list[bool]:
+        """Record how runs of (job id, token) ended; one answer each, as `end` gives."""
         async with self._database.driver() as connection:
-            rows = await connection.fetch(statements.NEXT_IN_LANE, lane)
+            recorded = await record_ends(connection, ended)
+        return [job_id in recorded for job_id, _, _ in ended]
+
+    async def next_in_lanes(self, lanes: Sequence[str]) -> list[Dispatch]:
+        """Return a dispatch for each lane whose next job was passed over while it waited."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.NEXT_IN_LANES, list(lanes))
         return [dispatch_of(row) for row in rows]
 
     async def dispatch_again(self, job_ids: Sequence[str]) -> list[Dispatch]:
@@ -173,21 +176,15 @@ class Ledger:
         return [row["id"] for row in rows]
 
 
-async def end(connection: asyncpg.Connection, claim: Claim, ending: Ending) -> bool:
-    """Record an ending within the caller's transaction; False when the run no longer holds the job."""
-    if ending.outcome in WAITS_AGAIN:
-        counts = WAITS_AGAIN[ending.outcome]
-        row = await connection.fetchrow(
-            statements.WAIT_AGAIN,
-            claim.job_id,
-            claim.token,
-            ending.outcome.value,
-            ending.reason,
-            ending.delay_s,
-            0 if counts else 1,
-        )
-    else:
-        row = await connection.fetchrow(
-            statements.FINISH, claim.job_id, claim.token, ending.outcome.value, ending.reason
-        )
-    return row is not None
+async def record_ends(connection: asyncpg.Connection, ended: Sequence[tuple[str, int, Ending]]) -> set[str]:
+    """Record endings on the caller's connection; return the ids of those whose run still held its job."""
+    rows = await connection.fetch(
+        statements.END,
+        [job_id for job_id, _, _ in ended],
+        [token for _, token, _ in ended],
+        [ending.outcome.value for _, _, ending in ended],
+        [ending.reason for _, _, ending in ended],
+        [ending.delay_s if ending.outcome in WAITS_AGAIN else None for _, _, ending in ended],
+        [int(WAITS_AGAIN.get(ending.outcome) is False) for _, _, ending in ended],
+    )
+    return {row["job_id"] for row in rows}

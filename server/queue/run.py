@@ -19,7 +19,7 @@ from server.ports import Accepted, Outside
 from server.queue import effects, statements
 from server.queue.effects import EffectResult, EffectState
 from server.queue.kinds import KINDS
-from server.queue.ledger import Claim, Ending, Outcome, end
+from server.queue.ledger import Claim, Ending, Outcome, record_ends
 
 log = get_logger(__name__)
 
@@ -97,7 +97,8 @@ class Run:
         """Open the last transaction: its writes and the job's completion commit together."""
         async with self._transaction(business_ids) as session:
             yield session
-            if not await end(await driver_of(session), self.claim, Ending(Outcome.DONE)):
+            done = (self.job_id, self.token, Ending(Outcome.DONE))
+            if not await record_ends(await driver_of(session), [done]):
                 raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}")
         self.completed = True
 

@@ -43,44 +43,36 @@ UPDATE job SET dispatched_at = NULL WHERE id = ANY($1::text[]) AND state = 'read
 """
 
 RENEW = """
+WITH mine AS MATERIALIZED (
+    SELECT job.id FROM job JOIN unnest($1::text[], $2::bigint[]) AS held (id, token)
+        ON job.id = held.id AND job.token = held.token
+    WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+)
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
-FROM unnest($1::text[], $2::bigint[]) AS held (id, token)
-WHERE job.id = held.id AND job.token = held.token AND job.state = 'running'
+FROM mine WHERE job.id = mine.id
 RETURNING job.id
 """
 
-FINISH = """
-WITH ended AS (
-    UPDATE job SET state = $3, reason = $4, lease_until = NULL, finished_at = now()
-    WHERE id = $1 AND token = $2 AND state = 'running'
-    RETURNING id
+# How runs ended, many at once. A delay says that the job waits again, `unused` that no attempt was used.
+# Rows are locked in one order, as renewals do, so that the two cannot deadlock.
+END = """
+WITH told AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::float8[], $6::int[])
+        AS one (id, token, outcome, reason, delay_s, unused)
+), mine AS MATERIALIZED (
+    SELECT job.id FROM job JOIN told ON job.id = told.id AND job.token = told.token
+    WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+), ended AS (
+    UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome ELSE 'ready' END,
+                   reason = told.reason, lease_until = NULL, attempts = attempts - unused,
+                   finished_at = CASE WHEN delay_s IS NULL THEN now() END,
+                   dispatched_at = CASE WHEN delay_s IS NULL THEN dispatched_at END,
+                   due_at = CASE WHEN delay_s IS NULL THEN due_at
+                                 ELSE now() + delay_s * interval '1 second' END
+    FROM told JOIN mine ON mine.id = told.id WHERE job.id = told.id
+    RETURNING job.id, job.token, told.outcome, told.reason
 )
-UPDATE job_attempt SET ended_at = now(), outcome = $3, reason = $4
-FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = $2
-RETURNING job_attempt.job_id
-"""
-
-WAIT_AGAIN = """
-WITH ended AS (
-    UPDATE job SET state = 'ready', reason = $4, lease_until = NULL, dispatched_at = NULL,
-                   due_at = now() + $5::float8 * interval '1 second', attempts = attempts - $6::int
-    WHERE id = $1 AND token = $2 AND state = 'running'
-    RETURNING id
-)
-UPDATE job_attempt SET ended_at = now(), outcome = $3, reason = $4
-FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = $2
-RETURNING job_attempt.job_id
-"""
-
-RELEASE = """
-WITH ended AS (
-    UPDATE job SET state = 'ready', reason = $3, lease_until = NULL, dispatched_at = NULL, due_at = now(),
-                   attempts = attempts - 1
-    FROM unnest($1::text[], $2::bigint[]) AS held (id, token)
-    WHERE job.id = held.id AND job.token = held.token AND job.state = 'running'
-    RETURNING job.id, job.token
-)
-UPDATE job_attempt SET ended_at = now(), outcome = 'released', reason = $3
+UPDATE job_attempt SET ended_at = now(), outcome = ended.outcome, reason = ended.reason
 FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.token
 RETURNING job_attempt.job_id
 """
@@ -91,9 +83,12 @@ SELECT 1 FROM job
 WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
 """
 
-NEXT_IN_LANE = """
+NEXT_IN_LANES = """
 UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
-WHERE id = (SELECT id FROM job WHERE lane = $1 AND state IN ('ready', 'running') ORDER BY seq LIMIT 1)
+WHERE id IN (
+    SELECT head.id FROM unnest($1::text[]) AS freed (lane)
+    CROSS JOIN LATERAL (SELECT id FROM job WHERE job.lane = freed.lane AND state IN ('ready', 'running')
+                        ORDER BY seq LIMIT 1) AS head)
   AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
 RETURNING id, kind, queue, business_id, dispatch_no
 """

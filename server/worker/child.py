@@ -18,7 +18,7 @@ from server.config import Settings
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
 from server.queue.dispatch import Dispatcher
-from server.queue.ledger import Ledger
+from server.queue.ledger import Ending, Ledger, Outcome
 from server.wiring import House, open_house
 from server.worker.alone import Isolation, run_alone
 from server.worker.board import Board
@@ -133,7 +133,8 @@ async def _settle_one(estate: Estate, ledger: Ledger, dispatcher: Dispatcher) ->
                 for buried in await ledger.bury([(culprit.job_id, culprit.token)]):
                     log.error("job_killed_its_process", job_id=buried.job_id, quarantined=buried.quarantined)
             if innocent:
-                await ledger.release(innocent, reason="its process died of another job")
+                released = Ending(Outcome.RELEASED, "its process died of another job")
+                await ledger.end_all([(job_id, token, released) for job_id, token in innocent])
             await dispatcher.announce(await ledger.dispatch_again([held.job_id for held in estate.held]))
         except StoreUnavailableError as error:
             log.warning("estate_waits", worker=estate.worker, error=str(error))

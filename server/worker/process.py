@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.clock import monotonic_s
+from server.db.gathering import Gathering
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.jobs.runtime import Ended, overdue, perform
@@ -28,7 +29,7 @@ from server.queue.ledger import Claim, Ending, Ledger, Outcome
 from server.queue.run import Run
 from server.worker.alone import Isolation
 from server.worker.board import Board, Phase
-from server.worker.rq_view import HEARTBEAT_S, RqView
+from server.worker.rq_view import HEARTBEAT_S, Report, RqView
 from server.worker.taking import Intake
 from server.worker.watching import SLOT
 
@@ -39,6 +40,9 @@ AWAY_WAIT_S = 0.5
 # How long a job may take to end once its time was up.
 CANCEL_WAIT_S = 10.0
 TURN_S = 0.25
+# Shorter runs enter RQ's registries only as they end: a record of each start would cost more than they do.
+SHOWN_FROM_S = 0.2
+MOST_REPORTS = 500
 # After so many deaths that may have been a neighbour's doing, a job runs alone: the next is its own.
 DEATHS_BEFORE_ALONE = 2
 
@@ -59,9 +63,11 @@ class Running:
     run: Run
     slot: int
     alone: bool
+    shown_from: float
     overdue_at: float
     told_to_end: Ending | None = None
     abandoned: bool = False
+    shown: bool = False
 
 
 class WorkerProcess:
@@ -88,6 +94,7 @@ class WorkerProcess:
         self._ledger = Ledger(database, lease_s=lease_s)
         self._view = RqView(queues, name=place.name, client=redis)
         self._intake = Intake(queues, worker=place.name, redis=redis, ledger=self._ledger, view=self._view)
+        self._reports: Gathering[Report, None] = Gathering(self._report, most=MOST_REPORTS)
         self._board = place.board
         self._isolation = place.isolation
         self._running: dict[asyncio.Task[None], Running] = {}
@@ -137,9 +144,6 @@ class WorkerProcess:
             await self._slot_freed.wait()
             return
         try:
-            if await self._view.is_suspended():
-                await self._pause(1.0)
-                return
             popped = await self._intake.pop(free)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis_away", error=type(error).__name__)
@@ -159,11 +163,7 @@ class WorkerProcess:
             log.warning("claim_failed", jobs=len(popped), error=str(error))
             await self._pause(AWAY_WAIT_S)
             return
-        starting = [self._running_of(claim) for claim in claims]
-        if starting:
-            # First, so that no job ends in RQ's view before it started.
-            await self._view.started(claims)
-        for running in starting:
+        for running in [self._running_of(claim) for claim in claims]:
             context = contextvars.copy_context()
             context.run(SLOT.set, running.slot)
             task = asyncio.create_task(self._one(running), name=running.run.job_id, context=context)
@@ -179,6 +179,7 @@ class WorkerProcess:
             self._board.take(claim.job_id, claim.token, run.trusted_until),
             alone=self._isolation is not None
             and (_is_isolated(claim.kind) or claim.deaths >= DEATHS_BEFORE_ALONE),
+            shown_from=monotonic_s() + SHOWN_FROM_S,
             overdue_at=monotonic_s() + (kind.timeout_s if kind else 0.0) + CANCEL_WAIT_S,
         )
 
@@ -189,8 +190,19 @@ class WorkerProcess:
             ended = await asyncio.shield(self._give_back(running))
         if running.abandoned:
             return
-        await self._view.ended(ended)
-        await self._wake_lane(running.run.claim.lane)
+        await self._reports.ask(Report(running.run.claim, ended, running.shown))
+
+    async def _report(self, reports: Sequence[Report]) -> Sequence[None]:
+        """Tell RQ what started and ended, and start what waited behind it in its lane."""
+        ended = sum(report.ended is not None for report in reports)
+        await self._view.report(reports, goes_on=len(self._running) > ended)
+        lanes = {report.claim.lane for report in reports if report.ended and report.claim.lane is not None}
+        if lanes:
+            try:
+                await self._dispatcher.announce(await self._ledger.next_in_lanes(sorted(lanes)))
+            except StoreUnavailableError as error:
+                log.warning("lanes_left_to_sweeper", lanes=len(lanes), error=str(error))
+        return [None] * len(reports)
 
     async def _run_alone(self, running: Running) -> Ended:
         isolation, claim = self._isolation, running.run.claim
@@ -218,14 +230,6 @@ class WorkerProcess:
             recorded = False
         return Ended(running.run.claim, ending, recorded)
 
-    async def _wake_lane(self, lane: str | None) -> None:
-        if lane is None:
-            return
-        try:
-            await self._dispatcher.announce(await self._ledger.next_in_lane(lane))
-        except StoreUnavailableError as error:
-            log.warning("lane_left_to_sweeper", error=str(error))
-
     def _forget(self, task: asyncio.Task[None]) -> None:
         running = self._running.pop(task)
         self._board.release(running.slot)
@@ -248,6 +252,9 @@ class WorkerProcess:
             for task, running in list(self._running.items()):
                 if now > running.overdue_at and not running.abandoned:
                     await self._end_overdue(task, running)
+                elif not running.shown and now > running.shown_from:
+                    running.shown = True
+                    self._reports.tell(Report(running.run.claim))
             await asyncio.sleep(TURN_S)
 
     async def _end_overdue(self, task: asyncio.Task[None], running: Running) -> None:
@@ -260,8 +267,7 @@ class WorkerProcess:
         log.error("job_unstoppable", job_id=running.run.job_id, kind=running.run.claim.kind)
         running.abandoned = True
         running.run.trusted_until = 0.0
-        await self._view.ended(await self._give_back(running))
-        await self._wake_lane(running.run.claim.lane)
+        await self._reports.ask(Report(running.run.claim, await self._give_back(running), running.shown))
         self.stop()
 
     async def _renew_leases(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,6 @@ from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
-from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import current_timestamp, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
@@ -40,6 +40,29 @@ WORKER_TTL_S = 120
 AWAY_WAIT_S = 1.0
 # Generous: an execution that ends late must not be reported as abandoned.
 STARTED_SLACK_S = 120
+
+
+# Short runs that went well: ARGV is this moment, in RQ's words and as a time stamp, the seconds to live,
+# the worker's name, then a queue and an id for each. A job that RQ forgot meanwhile stays forgotten.
+DONE = """
+for place = 5, #ARGV, 2 do
+    local key = 'rq:job:' .. ARGV[place + 1]
+    if redis.call('EXISTS', key) == 1 then
+        redis.call('HSET', key, 'status', 'finished', 'ended_at', ARGV[1], 'worker_name', ARGV[4])
+        redis.call('EXPIRE', key, ARGV[3])
+        redis.call('ZADD', 'rq:finished:' .. ARGV[place], ARGV[2] + ARGV[3], ARGV[place + 1])
+    end
+end
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What RQ is to see of a run: that it started, or how it ended and whether its start was shown."""
+
+    claim: Claim
+    ended: Ended | None = None
+    was_shown: bool = False
 
 
 class QueueWorker(BaseWorker):
@@ -66,6 +89,7 @@ class RqView:
         self._client = client
         self.worker = QueueWorker(queues, name=name, recorder=self._recorder)
         self.succeeded = self.failed = 0
+        self._state = WorkerStatus.STARTED
 
     async def register(self) -> None:
         """Enter this worker in RQ's list, as `rq info` shows it."""
@@ -93,12 +117,12 @@ class RqView:
         worker = self.worker
         worker.last_heartbeat = datetime.now(UTC)
         pipe = self._recorder.pipeline()
-        state = WorkerStatus.BUSY if held else WorkerStatus.IDLE
+        self._state = WorkerStatus.BUSY if held else WorkerStatus.IDLE
         pipe.hset(
             worker.key,
             mapping=worker.serialize()
             | {
-                "state": state.value,
+                "state": self._state.value,
                 "successful_job_count": self.succeeded,
                 "failed_job_count": self.failed,
             },
@@ -109,24 +133,47 @@ class RqView:
             execution.heartbeat(self._job(claim.dispatch).started_job_registry, _started_ttl(claim), pipe)
         await self._send(pipe)
 
-    async def started(self, claims: Sequence[Claim]) -> None:
-        """Move dispatches to RQ's started registry."""
+    async def report(self, reports: Sequence[Report], *, goes_on: bool) -> None:
+        """Enter in RQ's registries what started and what ended, in this order, in one round trip.
+
+        `goes_on` tells whether this worker still runs something.
+        """
         pipe = self._recorder.pipeline()
-        for claim in claims:
-            job, execution, ttl = self._job(claim.dispatch), self._execution(claim), _started_ttl(claim)
-            job.prepare_for_execution(self.worker.name, pipeline=pipe)
-            execution.save(ttl, pipeline=pipe)
-            ExecutionRegistry(job.id, connection=self._recorder).add(execution, ttl=ttl, pipeline=pipe)
-            job.started_job_registry.add_execution(execution, pipeline=pipe, ttl=ttl, xx=False)
-            pipe.sadd(execution.worker_executions_key, execution.composite_key)
-            pipe.expire(execution.worker_executions_key, ttl)
-        pipe.hset(self.worker.key, "state", WorkerStatus.BUSY.value)
+        done: list[Claim] = []
+        for report in reports:
+            if report.ended is None:
+                self._started(pipe, report.claim)
+            elif report.ended.ending.outcome is Outcome.DONE and not report.was_shown:
+                done.append(report.claim)
+            else:
+                self._ended(pipe, report.ended)
+        if done:
+            self._done(pipe, done)
+        state = WorkerStatus.BUSY if goes_on else WorkerStatus.IDLE
+        if state is not self._state:
+            self._state = state
+            pipe.hset(self.worker.key, "state", state.value)
         await self._send(pipe)
 
-    async def ended(self, ended: Ended) -> None:
+    def _started(self, pipe: Any, claim: Claim) -> None:
+        job, execution, ttl = self._job(claim.dispatch), self._execution(claim), _started_ttl(claim)
+        job.prepare_for_execution(self.worker.name, pipeline=pipe)
+        execution.save(ttl, pipeline=pipe)
+        ExecutionRegistry(job.id, connection=self._recorder).add(execution, ttl=ttl, pipeline=pipe)
+        job.started_job_registry.add_execution(execution, pipeline=pipe, ttl=ttl, xx=False)
+        pipe.sadd(execution.worker_executions_key, execution.composite_key)
+        pipe.expire(execution.worker_executions_key, ttl)
+
+    def _done(self, pipe: Any, claims: Sequence[Claim]) -> None:
+        """Enter short runs that went well, of which RQ holds only the job's own hash so far."""
+        self.succeeded += len(claims)
+        moment = utcformat(datetime.now(UTC))
+        jobs = [part for claim in claims for part in (claim.queue, claim.dispatch.rq_id)]
+        pipe.eval(DONE, 0, moment, current_timestamp(), RESULT_TTL_S, self.worker.name, *jobs)
+
+    def _ended(self, pipe: Any, ended: Ended) -> None:
         """Move a dispatch to where its outcome belongs: finished, failed, or nowhere while it waits."""
         job, execution = self._job(ended.claim.dispatch), self._execution(ended.claim)
-        pipe = self._recorder.pipeline()
         execution.delete(job=job, pipeline=pipe)
         pipe.hset(job.key, "ended_at", utcformat(datetime.now(UTC)))
         if ended.ending.outcome is Outcome.DONE:
@@ -139,7 +186,6 @@ class RqView:
             self._fail(pipe, job, ended)
         else:
             pipe.delete(job.key)
-        await self._send(pipe)
 
     async def forget(self, dispatches: Sequence[Dispatch]) -> None:
         """Remove dispatches that led to no claim: the ledger had already moved on."""
@@ -186,10 +232,6 @@ class RqView:
             pipe.srem(f"rq:workers:{queue}", key)
         pipe.delete(key, f"{key}:executions")
         await self._send(pipe)
-
-    async def is_suspended(self) -> bool:
-        """Tell whether `rq suspend` is in force."""
-        return bool(await self._client.exists(WORKERS_SUSPENDED))
 
     def _fail(self, pipe: Any, job: Job, ended: Ended) -> None:
         # A requeued dispatch carries this back: it reopens the failure it came from, and no other.

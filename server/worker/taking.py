@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,21 @@ from server.worker.rq_view import RqView
 log = get_logger(__name__)
 
 POP_WAIT_S = 1.0
+# Everything a worker asks before it takes work, in one round trip: nothing while `rq suspend` is in force,
+# otherwise up to ARGV[1] ids with their queues, most urgent queue first.
+TAKE = """
+if redis.call('EXISTS', 'rq:suspended') == 1 then return false end
+local found, most = {}, tonumber(ARGV[1])
+for place = 2, #ARGV do
+    if most == 0 then break end
+    for _, id in ipairs(redis.call('LPOP', ARGV[place], most) or {}) do
+        found[#found + 1] = ARGV[place]
+        found[#found + 1] = id
+        most = most - 1
+    end
+end
+return found
+"""
 
 
 class Intake:
@@ -31,14 +47,14 @@ class Intake:
 
     async def pop(self, most: int) -> list[Dispatch]:
         """Take up to `most` dispatches; waits a moment where there are none. Raises RedisError."""
-        first = await self._redis.blpop(self._queues, timeout=POP_WAIT_S)
-        if first is None:
+        taken: Any = await self._redis.eval(TAKE, 0, most, *self._queues)
+        if taken is None:
+            await asyncio.sleep(POP_WAIT_S)
             return []
-        popped = [parse_dispatch(first[1], first[0])]
-        for queue in self._queues:
-            if most > len(popped):
-                more: Any = await self._redis.lpop(queue, most - len(popped)) or []
-                popped += [parse_dispatch(rq_id, queue) for rq_id in more]
+        if not taken:
+            first = await self._redis.blpop(self._queues, timeout=POP_WAIT_S)
+            taken = first or []
+        popped = [parse_dispatch(rq_id, queue) for queue, rq_id in zip(taken[::2], taken[1::2], strict=True)]
         return [one for one in popped if one is not None]
 
     async def claim(self, popped: Sequence[Dispatch]) -> list[Claim]:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import redis as sync_redis
 from rq.command import send_stop_job_command
+from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 from server.stack.sockets import any_free_port
@@ -217,8 +218,8 @@ async def test_rqs_stop_job_command_ends_a_running_job_within_two_seconds(
     with sync_redis.Redis.from_url(redis_url) as rq:
         async with supervised():
             job_id = await engine.ask(payload)
-            await engine.until_state(job_id, "running")
-            assert len(Worker.all(connection=rq)) == 1
+            started = StartedJobRegistry("default", connection=rq)
+            await eventually(lambda: started.get_job_ids() == [f"{job_id}-1"], what="RQ's view of it")
 
             async def commanded():
                 # A command is not kept: one that comes before the worker listens is said again.
