@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,20 @@ class Installation:
     def send(self, name: str, number: signal.Signals) -> None:
         """Send the youngest process of this name a signal."""
         self.running[name][-1].send(number)
+
+    def freeze(self, name: str) -> list[int]:
+        """Stop the oldest program of this name with every process it has; return their pids."""
+        leader = psutil.Process(self.running[name][0].pid)
+        # The leader first: it would replace processes that fall silent.
+        pids = [leader.pid, *(child.pid for child in leader.children(recursive=True))]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    def thaw(self, pids: Sequence[int]) -> None:
+        """Let processes go on that were frozen."""
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
 
     async def stop(self, name: str) -> int:
         """Ask the youngest process of this name to end; return its exit code."""

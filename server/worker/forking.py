@@ -33,6 +33,8 @@ def fork(main: Callable[[], int], *, keep: Collection[int] = ()) -> int:
     code = BROKEN
     try:
         _die_with(parent)
+        # Ctrl-C in a terminal reaches the whole group: it is the parent's to answer.
+        os.setpgid(0, 0)
         # What the parent's objects stand for is not ours: never let them be collected here.
         gc.freeze()
         _forget_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 from tests.engine import eventually
 from tests.processes import text_message
@@ -111,10 +110,10 @@ async def test_a_frozen_worker_that_wakes_up_sends_nothing_more(house):
     await house.post(text_message(QUESTION))
     await house.until_sent(1)
 
-    house.send("worker", signal.SIGSTOP)
+    frozen = house.freeze("worker")
     await house.start("worker")
     await house.until_quiet()
-    house.running["worker"][0].send(signal.SIGCONT)
+    house.thaw(frozen)
 
     await eventually(lambda: settled(house), within_s=20, what="evidence")
     assert len(await house.sends()) == 1

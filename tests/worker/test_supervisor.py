@@ -63,7 +63,9 @@ def supervised(engine, database_url, redis_url, tmp_path):
             "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
         }
         popen = subprocess.Popen(  # noqa: ASYNC220 -- returns as soon as it is forked
-            [sys.executable, "-m", "tests.worker.rough_jobs"], env=os.environ | settings | environment
+            [sys.executable, "-m", "tests.worker.rough_jobs"],
+            env=os.environ | settings | environment,
+            start_new_session=True,
         )
         worker = Supervised(popen, port)
         sweeping = asyncio.create_task(sweep_on(engine))
@@ -242,6 +244,16 @@ async def test_a_stopped_worker_gives_its_jobs_back_and_leaves_cleanly(engine, s
             assert Worker.all(connection=rq) == []
     row = await engine.look.fetchrow("SELECT state, attempts FROM job WHERE id = $1", job_id)
     assert tuple(row) == ("ready", 0)
+
+
+async def test_ctrl_c_lets_running_jobs_end_in_their_grace(engine, supervised):
+    async with supervised(DRAIN_GRACE_S="10") as worker:
+        job_id = await engine.ask(Rough("wait"))
+        await engine.until_state(job_id, "running")
+        os.killpg(worker.popen.pid, signal.SIGINT)
+        await eventually(lambda: worker.popen.poll() is not None, within_s=20)
+
+    assert await engine.state(job_id) == "done"
 
 
 async def test_metrics_add_up_over_processes_and_their_replacements(engine, supervised):
