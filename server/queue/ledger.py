@@ -136,13 +136,16 @@ class Ledger:
             rows = await connection.fetch(statements.UNCLAIMED, list(job_ids))
         return [row["id"] for row in rows]
 
-    async def renew(self, held: Sequence[tuple[str, int]]) -> set[str]:
-        """Renew the leases of (job id, token) pairs in one statement; return the ids still held."""
+    async def renew(self, held: Sequence[tuple[str, int]]) -> dict[str, bool]:
+        """Renew the leases of (job id, token) pairs in one statement.
+
+        Return the ids still held, each with whether an operator wants the job cancelled.
+        """
         async with self._database.driver() as connection:
             rows = await connection.fetch(
                 statements.RENEW, [one for one, _ in held], [token for _, token in held], self.lease_s
             )
-        return {row["id"] for row in rows}
+        return {row["id"]: row["cancelled"] for row in rows}
 
     async def end(self, claim: Claim, ending: Ending) -> bool:
         """Record how a run ended, unless it already did or lost its lease; tell whether it was recorded.

@@ -10,11 +10,18 @@ LANE_IS_FREE = """
       AND (ahead.seq < job.seq OR ahead.state = 'running')))
 """
 
+# What somebody paused stays where it is. The table is all but empty, and so is this.
+NOT_PAUSED = """
+NOT EXISTS (
+    SELECT FROM job_pause WHERE resumed_at IS NULL
+      AND (sort, name) IN (('kind', job.kind), ('queue', job.queue), ('business', job.business_id::text)))
+"""
+
 CLAIM = f"""
 WITH due AS (
     SELECT id FROM job
     WHERE id = ANY($1::text[]) AND state = 'ready' AND due_at <= now()
-      AND (expires_at IS NULL OR expires_at > now()) AND {LANE_IS_FREE}
+      AND (expires_at IS NULL OR expires_at > now()) AND {NOT_PAUSED} AND {LANE_IS_FREE}
     ORDER BY seq FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE job SET state = 'running', token = token + 1, attempts = attempts + 1, started_at = now(),
@@ -50,7 +57,7 @@ WITH mine AS MATERIALIZED (
 )
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
 FROM mine WHERE job.id = mine.id
-RETURNING job.id
+RETURNING job.id, cancel_asked_at IS NOT NULL AS cancelled
 """
 
 # How runs ended, many at once. A delay says that the job waits again, `unused` that no attempt was used.
@@ -63,9 +70,10 @@ WITH told AS (
     SELECT job.id FROM job JOIN told ON job.id = told.id AND job.token = told.token
     WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 ), ended AS (
-    UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome ELSE 'ready' END,
+    UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome
+                                WHEN cancel_asked_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END,
                    reason = told.reason, lease_until = NULL, attempts = attempts - unused,
-                   finished_at = CASE WHEN delay_s IS NULL THEN now() END,
+                   finished_at = CASE WHEN delay_s IS NULL OR cancel_asked_at IS NOT NULL THEN now() END,
                    dispatched_at = CASE WHEN delay_s IS NULL THEN dispatched_at END,
                    due_at = CASE WHEN delay_s IS NULL THEN due_at
                                  ELSE now() + delay_s * interval '1 second' END
@@ -107,7 +115,7 @@ WITH ended AS (
     WHERE job.state IN ('failed', 'quarantined') FOR UPDATE OF job
 ), reopened AS (
     UPDATE job SET state = 'ready', attempts = 0, deaths = 0, finished_at = NULL, due_at = now(),
-                   expires_at = NULL
+                   expires_at = NULL, cancel_asked_at = NULL, dispatched_at = NULL
     FROM ended WHERE job.id = ended.id
     RETURNING job.id, job.business_id, ended.state AS from_state
 ), audit AS (
@@ -121,15 +129,16 @@ SELECT id FROM reopened
 _COUNT_DEATHS = """
 , freed AS (
     UPDATE job SET deaths = deaths + 1, lease_until = NULL, dispatched_at = NULL, due_at = now(),
-                   state = CASE WHEN deaths + 1 >= {most} THEN 'quarantined' ELSE 'ready' END,
-                   finished_at = CASE WHEN deaths + 1 >= {most} THEN now() END,
+                   state = CASE WHEN cancel_asked_at IS NOT NULL THEN 'cancelled'
+                                WHEN deaths + 1 >= {most} THEN 'quarantined' ELSE 'ready' END,
+                   finished_at = CASE WHEN deaths + 1 >= {most} OR cancel_asked_at IS NOT NULL THEN now() END,
                    reason = CASE WHEN deaths + 1 >= {most}
                                  THEN format('its process died %s times', deaths + 1) END
     FROM dead WHERE job.id = dead.id
     RETURNING job.id, job.token, job.kind, job.queue, job.business_id, job.dispatch_no, job.state
 ), attempt AS (
     UPDATE job_attempt SET ended_at = now(), reason = '{reason}',
-                           outcome = CASE WHEN freed.state = 'ready' THEN 'lost' ELSE 'quarantined' END
+                           outcome = CASE freed.state WHEN 'ready' THEN 'lost' ELSE freed.state END
     FROM freed WHERE job_attempt.job_id = freed.id AND job_attempt.token = freed.token
 )
 SELECT * FROM freed
@@ -174,7 +183,7 @@ RETURNING key
 DISPATCH_DUE = f"""
 WITH candidates AS (
     SELECT id, urgency, due_at, seq, business_id FROM job
-    WHERE state = 'ready' AND due_at <= now() AND dispatched_at IS NULL AND {LANE_IS_FREE}
+    WHERE state = 'ready' AND due_at <= now() AND dispatched_at IS NULL AND {NOT_PAUSED} AND {LANE_IS_FREE}
     ORDER BY urgency, due_at, seq LIMIT $1 * 4
 ), fair AS (
     SELECT id FROM (

@@ -240,9 +240,14 @@ class WorkerProcess:
 
     def _stop_job(self, rq_id: str) -> None:
         for task, running in self._running.items():
-            if running.run.claim.dispatch.rq_id == rq_id and running.told_to_end is None:
-                running.told_to_end = Ending(Outcome.CANCELLED, "stopped by an operator")
-                task.cancel()
+            if running.run.claim.dispatch.rq_id == rq_id:
+                self._cancel(task, running)
+
+    def _cancel(self, task: asyncio.Task[None], running: Running) -> None:
+        if running.told_to_end is None:
+            running.told_to_end = Ending(Outcome.CANCELLED, "stopped by an operator")
+            running.overdue_at = min(running.overdue_at, monotonic_s() + CANCEL_WAIT_S)
+            task.cancel()
 
     async def _turn(self) -> None:
         """Show that the loop turns, and end what ran past its time and did not heed its cancellation."""
@@ -258,7 +263,7 @@ class WorkerProcess:
             await asyncio.sleep(TURN_S)
 
     async def _end_overdue(self, task: asyncio.Task[None], running: Running) -> None:
-        running.told_to_end = overdue(running.run.claim)
+        running.told_to_end = running.told_to_end or overdue(running.run.claim)
         if running.alone:
             running.overdue_at += CANCEL_WAIT_S
             task.cancel()
@@ -276,7 +281,7 @@ class WorkerProcess:
             await asyncio.sleep(self._ledger.lease_s / 3)
             held = {task: one for task, one in self._running.items() if not one.abandoned}
             asked_at = monotonic_s()
-            renewed: set[str] = set()
+            renewed: dict[str, bool] = {}
             try:
                 if held:
                     renewed = await self._ledger.renew(
@@ -291,6 +296,8 @@ class WorkerProcess:
                     one.run.trusted_until = asked_at + self._ledger.lease_s
                     if task in self._running:
                         self._board.trust(one.slot, one.run.trusted_until)
+                    if renewed[one.run.job_id]:
+                        self._cancel(task, one)
                 elif not task.done() and not one.run.completed:
                     log.warning("lease_lost", job_id=one.run.job_id, token=one.run.token)
                     task.cancel()

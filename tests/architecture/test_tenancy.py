@@ -11,6 +11,7 @@ ROLES = ("prosaas_api", "prosaas_worker", "prosaas_scheduler")
 WITHOUT_WALL = {
     "schedule": "the timetable of the installation, of no business",
     "schedule_slot": "the timetable of the installation, of no business",
+    "job_pause": "what the installation's operator keeps waiting; the api cannot read it",
     "alembic_version": "the schema's own version",
 }
 WITHOUT_BUSINESS_ID = {

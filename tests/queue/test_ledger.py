@@ -105,7 +105,7 @@ async def test_renewal_keeps_what_is_held_and_tells_what_is_lost(engine, ledger)
     claims = await ledger.claim([held, lost], worker="w")
     await engine.look.execute("UPDATE job SET token = token + 1 WHERE id = $1", lost)
 
-    assert await ledger.renew([(claim.job_id, claim.token) for claim in claims]) == {held}
+    assert await ledger.renew([(claim.job_id, claim.token) for claim in claims]) == {held: False}
 
 
 async def test_every_attempt_leaves_a_row_with_its_outcome(engine, ledger):
