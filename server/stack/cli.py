@@ -42,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     invariants = verbs.add_parser("invariants", help="check what must always be true; exit 1 if it is not")
     invariants.add_argument("--simulator", metavar="URL", default="", help="also compare with its calls")
     invariants.set_defaults(verb=_invariants)
+    jobs = verbs.add_parser("jobs", help="show jobs; list, cancel, requeue, pause, resume or settle them")
+    from server.stack.jobs import add_jobs_verb
+
+    add_jobs_verb(jobs)
+    jobs.set_defaults(verb=_jobs)
     return parser
 
 
@@ -80,6 +85,18 @@ async def _invariants(options: argparse.Namespace) -> int:
     for line in found:
         print(line)
     return 1 if found else 0
+
+
+async def _jobs(options: argparse.Namespace) -> int:
+    from server.stack import reach
+    from server.stack.jobs import run_jobs_verb
+
+    settings = _settings()
+    told = await run_jobs_verb(
+        options, database_url=reach.database_url(settings), redis_url=reach.redis_url(settings)
+    )
+    print(told)
+    return 0
 
 
 def _settings() -> StackSettings:

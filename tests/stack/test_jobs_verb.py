@@ -1,0 +1,137 @@
+"""`prosaas jobs`, as an operator types it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from tests.engine import Engine, eventually, open_engine
+
+
+@dataclass(frozen=True)
+class Prosaas:
+    """The verb, run against one database; call it with its words."""
+
+    engine: Engine
+    settings: dict[str, str]
+
+    async def __call__(self, *words: str) -> tuple[int | None, str]:
+        """Return the exit code and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "server.stack.cli", "jobs", *words),
+            env=self.settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        told, _ = await asyncio.wait_for(process.communicate(), 30)
+        return process.returncode, told.decode()
+
+
+@pytest.fixture
+async def prosaas(clean_database, redis_url):
+    """The verb against a database with some failed jobs."""
+    async with open_engine(clean_database, redis_url) as engine:
+        await engine.look.execute(
+            "INSERT INTO job (id, business_id, kind, queue, urgency, state, reason, finished_at) VALUES"
+            " ('webhook_process_job-6-aa', 6, 'webhook_process_job', 'default', 0, 'failed',"
+            "  'Broken: pipe', now()),"
+            " ('webhook_process_job-6-bb', 6, 'webhook_process_job', 'default', 0, 'quarantined',"
+            "  E'its process \\x1b[31mdied', now()),"
+            " ('webhook_process_job-6-cc', 6, 'webhook_process_job', 'default', 0, 'ready', NULL, NULL)"
+        )
+        await engine.look.execute(
+            "INSERT INTO effect (key, business_id, provider, job_id, state, sending_at)"
+            " VALUES ('reply 7', 6, 'whatsapp_bridge', 'webhook_process_job-6-aa', 'unknown', now())"
+        )
+        yield Prosaas(engine, os.environ | {"DATABASE_URL": clean_database, "REDIS_URL": redis_url})
+
+
+async def test_the_table_shows_what_waits_what_failed_and_what_is_unknown(prosaas):
+    code, told = await prosaas()
+
+    assert code == 0
+    assert "webhook_process_job" in told
+    assert "Broken: pipe" in told
+    assert "reply 7" in told
+    assert "\x1b" not in told
+
+
+async def test_on_a_terminal_the_table_is_live_until_ctrl_c(prosaas):
+    leader, follower = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.stack.cli", "jobs", "--every", "0.2"),
+        env=prosaas.settings,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.set_blocking(leader, False)
+    seen = bytearray()
+
+    def shown_twice():
+        try:
+            seen.extend(os.read(leader, 65536))
+        except BlockingIOError:
+            return False
+        return seen.count(b"Broken: pipe") >= 2
+
+    try:
+        await eventually(shown_twice, within_s=30)
+        process.send_signal(2)
+        assert await asyncio.wait_for(process.wait(), 10) == 130
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+async def test_requeue_says_what_it_would_do_and_does_it_with_yes(prosaas):
+    code, told = await prosaas("requeue", "--kind", "webhook_process_job")
+    assert (code, told.splitlines()[0]) == (
+        0,
+        "Would run again: 1. Effects of all that were chosen: 1 unknown.",
+    )
+    assert "Held back: 1" in told
+    assert "Nothing was changed" in told
+
+    code, told = await prosaas("requeue", "--kind", "webhook_process_job", "--yes", "--reason", "pipe mended")
+    assert "Run again: 1." in told
+    assert await prosaas.engine.state("webhook_process_job-6-bb") == "ready"
+    assert await prosaas.engine.state("webhook_process_job-6-aa") == "failed"
+
+
+async def test_the_other_deeds_say_what_they_did(prosaas):
+    assert await prosaas("cancel", "webhook_process_job-6-cc") == (0, "Cancelled.\n")
+    assert await prosaas("pause", "kind", "webhook_process_job") == (
+        0,
+        "The kind webhook_process_job is paused.\n",
+    )
+    assert await prosaas("resume", "kind", "webhook_process_job") == (
+        0,
+        "The kind webhook_process_job goes on.\n",
+    )
+    assert await prosaas("settle", "reply 7", "confirmed") == (0, "reply 7 is confirmed.\n")
+    code, told = await prosaas("list", "--state", "cancelled", "--within", "1h")
+    assert (code, "webhook_process_job-6-cc" in told) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["cancel", "nothing-6-aa"], "There is no job nothing-6-aa."),
+        (["pause", "kind", "nothing_job"], "There is no kind nothing_job"),
+        (["pause", "business", "dana"], "A business is named by its number"),
+        (["settle", "reply 8", "confirmed"], "There is no unknown effect reply 8."),
+        (["list", "--within", "soon"], "soon is not an age"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_a_sentence(prosaas, words, sentence):
+    code, told = await prosaas(*words)
+
+    assert code != 0
+    assert sentence in told
+    assert "Traceback" not in told
