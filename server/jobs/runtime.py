@@ -18,6 +18,7 @@ from server.errors import (
     StoreUnavailableError,
 )
 from server.log import get_logger, where
+from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.kinds import HANDLERS, KINDS, JobKind
 from server.queue.ledger import Claim, Ending, Ledger, Outcome
 from server.queue.run import Run
@@ -53,12 +54,15 @@ async def perform(run: Run, ledger: Ledger) -> Ended:
         job_id=claim.job_id, business_id=claim.business_id, attempt=claim.attempts
     ):
         try:
+            crash_point(CrashPoint.AFTER_CLAIM)
             ending = await _handle(run)
+            crash_point(CrashPoint.BEFORE_FINISH)
             recorded = run.completed or (
                 # Whoever holds the job now writes its end; this run may write nothing.
                 ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
             )
             run.completed = True
+            crash_point(CrashPoint.AFTER_FINISH)
         except StoreUnavailableError as error:
             # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
             log.warning("job_left_to_lease", error=str(error))

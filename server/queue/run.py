@@ -17,6 +17,7 @@ from server.errors import (
 from server.log import get_logger
 from server.ports import Accepted, Outside
 from server.queue import effects, statements
+from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.effects import EffectResult, EffectState
 from server.queue.kinds import KINDS
 from server.queue.ledger import Claim, Ending, Outcome, record_ends
@@ -97,6 +98,7 @@ class Run:
         """Open the last transaction: its writes and the job's completion commit together."""
         async with self._transaction(business_ids) as session:
             yield session
+            crash_point(CrashPoint.BEFORE_FINISH)
             done = (self.job_id, self.token, Ending(Outcome.DONE))
             if not await record_ends(await driver_of(session), [done]):
                 raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}")
@@ -116,12 +118,14 @@ class Run:
         """
         if self.lease_left_s < self._least_lease_s:
             raise LeaseLostError(f"{self.job_id}: {self.lease_left_s:.1f} s of lease is too little to send")
+        crash_point(CrashPoint.BEFORE_SENDING)
         async with self.database.driver() as connection:
             found = await effects.begin(connection, key, self.job_id, self.token)
         if found.state is EffectState.PLANNED:
             raise LeaseLostError(f"{self.job_id} may not send {key}: its lease is gone")
         if found.state is not EffectState.SENDING:
             return found
+        crash_point(CrashPoint.AFTER_SENDING)
         return await self._call(key, call)
 
     async def _call(self, key: str, call: Callable[[], Awaitable[Accepted]]) -> EffectResult:
@@ -138,8 +142,10 @@ class Run:
             # Cancelled or broken in the middle of the call: nobody knows whether it went out.
             await asyncio.shield(self._ended(key, EffectState.UNKNOWN, f"ended by {type(error).__name__}"))
             raise
+        crash_point(CrashPoint.AFTER_ACCEPTED)
         async with self.database.driver() as connection:
             await effects.record_accepted(connection, key, accepted.provider_id)
+        crash_point(CrashPoint.AFTER_SENT)
         return EffectResult(EffectState.SENT, accepted.provider_id)
 
     async def _ended(self, key: str, state: EffectState, reason: str) -> EffectResult:

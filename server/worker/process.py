@@ -23,6 +23,7 @@ from server.jobs.runtime import Ended, overdue, perform
 from server.log import get_logger
 from server.ports import Outside
 from server.queue.asking import Dispatch
+from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.dispatch import Dispatcher
 from server.queue.kinds import KINDS
 from server.queue.ledger import Claim, Ending, Ledger, Outcome
@@ -153,6 +154,7 @@ class WorkerProcess:
             await self._start(popped)
 
     async def _start(self, popped: list[Dispatch]) -> None:
+        crash_point(CrashPoint.AFTER_POP)
         try:
             if self._isolation is not None and self._isolation.is_full:
                 await self._intake.put_back([one for one in popped if _is_isolated(one.kind)])

@@ -18,6 +18,7 @@ READS_ENVIRONMENT = {
     "server/__main__.py": "the role decides which entry point reads the rest",
     "server/db/migrate.py": "runs by itself with DATABASE_URL alone",
     "server/worker/__main__.py": "where the metrics' library adds its processes up is said in no other way",
+    "server/queue/crash_points.py": "a fault test's own switch, bound at import: no setting of an operator's",
     "server/stack/cli.py": "an entry point: its verbs run beside any role",
     "server/stack/settings.py": "the settings of `prosaas up`",
     "server/stack/prepare.py": "an entry point: what `prosaas up` hands to its own step",

@@ -1,0 +1,62 @@
+"""A worker killed at each named place: the job runs again, the customer gets at most one reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from server.queue.crash_points import CrashPoint
+from tests.engine import eventually
+from tests.processes import text_message
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """What is left once another worker took over: replies that the provider saw, and what the ledger says."""
+
+    replies: int
+    effect: frozenset[str]
+    runs: int
+
+
+KNOWN = frozenset({"sent", "confirmed"})
+# A receipt may have settled what nobody could tell at first.
+PERHAPS = KNOWN | {"unknown"}
+AFTERWARDS: Mapping[CrashPoint, Afterwards] = {
+    CrashPoint.AFTER_POP: Afterwards(1, KNOWN, runs=1),
+    CrashPoint.AFTER_CLAIM: Afterwards(1, KNOWN, runs=2),
+    CrashPoint.BEFORE_SENDING: Afterwards(1, KNOWN, runs=2),
+    CrashPoint.AFTER_SENDING: Afterwards(0, frozenset({"unknown"}), runs=2),
+    CrashPoint.AFTER_ACCEPTED: Afterwards(1, PERHAPS, runs=2),
+    CrashPoint.AFTER_SENT: Afterwards(1, KNOWN, runs=2),
+    CrashPoint.BEFORE_FINISH: Afterwards(1, KNOWN, runs=2),
+    CrashPoint.AFTER_FINISH: Afterwards(1, KNOWN, runs=1),
+}
+
+
+@pytest.mark.parametrize("point", AFTERWARDS)
+async def test_a_worker_killed_at_a_crash_point_leaves_one_reply_at_most(stopped, tmp_path, point):
+    crashed = tmp_path / "crashed"
+    # The scheduler comes later: a job of its own might pass the point first.
+    await stopped.start_all("simulator", "api")
+    await stopped.start("worker", PROSAAS_CRASH_POINT=point, PROSAAS_CRASH_ONCE=str(crashed))
+
+    await stopped.post(text_message("כמה עולה פריצת דלת?"))
+    await eventually(crashed.exists, within_s=20, what=f"the crash {point}")
+    await stopped.start_all("scheduler", "worker")
+    await stopped.until_quiet()
+
+    left = AFTERWARDS[point]
+    assert len(await stopped.sends()) == left.replies
+    assert await stopped.value("SELECT state FROM effect") in left.effect
+    assert await stopped.value("SELECT state FROM job WHERE urgency = 0 ORDER BY seq LIMIT 1") == "done"
+    assert (
+        await stopped.value(
+            "SELECT count(*) FROM job_attempt WHERE job_id = (SELECT id FROM job WHERE urgency = 0"
+            " ORDER BY seq LIMIT 1)"
+        )
+        == left.runs
+    )
+    assert await stopped.broken_promises() == []
