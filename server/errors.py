@@ -28,6 +28,14 @@ class StoreUnavailableError(ProsaasError):
     """PostgreSQL did not take the write: nothing was stored, nothing may be acknowledged."""
 
 
+class Snooze(ProsaasError):  # noqa: N818 -- nothing went wrong
+    """What a run waits for has not come: it wants to run again after `for_s`, and used no attempt."""
+
+    def __init__(self, reason: str, *, for_s: float) -> None:
+        super().__init__(reason)
+        self.for_s = for_s
+
+
 class LeaseLostError(ProsaasError):
     """Another claim took this job: the run may write nothing and send nothing."""
 

@@ -16,9 +16,10 @@ from server.config import Settings, deprecated_settings
 from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
-from server.ports import Outside
+from server.ports import LanguageModel, Outside
 from server.providers.openai_chat import OpenAiChat
 from server.providers.whatsapp_bridge import WhatsappBridge
+from server.queue.accounts import Account, Accounts, SharedModel
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.roles import ROLES
@@ -62,7 +63,7 @@ async def open_house(settings: Settings, *, pool_size: int = 10) -> AsyncIterato
             database,
             redis,
             dispatcher,
-            outside_world(settings, http),
+            outside_world(settings, http, Accounts(database)),
             Cipher(settings.secret_key.get_secret_value()),
         )
         keep_out_of_collections()
@@ -83,24 +84,25 @@ def keep_out_of_collections() -> None:
     gc.freeze()
 
 
-def outside_world(settings: Settings, http: httpx.AsyncClient) -> Outside:
+def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Accounts) -> Outside:
     """Build the providers."""
-    model = (
-        OpenAiChat(
-            http,
-            base_url=settings.openai_base_url,
-            api_key=settings.openai_api_key.get_secret_value(),
-            model=settings.openai_model,
-            timeout_s=settings.openai_timeout_s,
-        )
-        if settings.openai_base_url
-        else None
-    )
     return Outside(
         channels={"whatsapp_bridge": WhatsappBridge(http)},
-        model=model,
+        model=language_model(settings, http, accounts) if settings.openai_base_url else None,
         open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
     )
+
+
+def language_model(settings: Settings, http: httpx.AsyncClient, accounts: Accounts) -> LanguageModel:
+    """Build the model that the settings name."""
+    model = OpenAiChat(
+        http,
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key.get_secret_value(),
+        model=settings.openai_model,
+        timeout_s=settings.openai_timeout_s,
+    )
+    return SharedModel(model, accounts, Account("openai", settings.openai_base_url))
 
 
 async def refuse_unsafe_database(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,16 @@ class Engine:
         await eventually(reached, within_s=within_s)
         return await self.state(job_id)
 
+    async def until_dispatched_and(self, job_id: str, *states: str, within_s: float = 10) -> str:
+        """Wait for a state as `until_state` does, sweeping meanwhile as a scheduler does."""
+
+        async def reached() -> bool:
+            await self.sweeper.sweep()
+            return await self.state(job_id) in states
+
+        await eventually(reached, within_s=within_s)
+        return await self.state(job_id)
+
     @asynccontextmanager
     async def working(
         self, *, outside: Outside = NOWHERE, lease_s: float = 5, concurrency: int = 20, grace_s: float = 1
@@ -80,6 +91,45 @@ class Engine:
         finally:
             process.stop()
             await asyncio.wait_for(task, 15)
+
+
+class Queue:
+    """What waits to be done, for tests of those who ask: `queue.asked == [...]`, `await queue.drain()`."""
+
+    def __init__(self, engine: Engine, database_url: str) -> None:
+        self._engine = engine
+        self._database_url = database_url
+
+    @property
+    def asked(self) -> list[object]:
+        """Return the payloads of all jobs that have not ended, in the order in which they were asked for."""
+        with ThreadPoolExecutor(1) as beside:
+            rows = beside.submit(lambda: asyncio.run(self._waiting())).result(timeout=10)
+        return [KINDS[row["kind"]].decode(row["payload"], row["version"]) for row in rows]
+
+    async def _waiting(self) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self._database_url, timeout=5)
+        try:
+            return list(
+                await connection.fetch(
+                    "SELECT kind, version, payload::text AS payload FROM job"
+                    " WHERE state IN ('ready', 'running') ORDER BY seq"
+                )
+            )
+        finally:
+            await connection.close()
+
+    async def drain(self, *, outside: Outside = NOWHERE, within_s: float = 20) -> None:
+        """Do everything that is due, and what that asks for in turn, with a real worker."""
+
+        async def empty() -> bool:
+            await self._engine.sweeper.sweep()
+            return not await self._engine.look.fetchval(
+                "SELECT count(*) FROM job WHERE state = 'running' OR (state = 'ready' AND due_at <= now())"
+            )
+
+        async with self._engine.working(outside=outside):
+            await eventually(empty, within_s=within_s, what="an empty queue")
 
 
 @asynccontextmanager

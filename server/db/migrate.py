@@ -29,7 +29,17 @@ from server.errors import StartRefusedError
 LOCK_KEY = 0x70726F73
 # The engine's tables are written with plain SQL and have no models; its own tests hold their shape.
 WITHOUT_MODELS = frozenset(
-    {"job", "job_attempt", "job_audit", "job_pause", "effect", "schedule", "schedule_slot", "alembic_version"}
+    {
+        "job",
+        "job_attempt",
+        "job_audit",
+        "job_pause",
+        "provider_account",
+        "effect",
+        "schedule",
+        "schedule_slot",
+        "alembic_version",
+    }
 )
 
 

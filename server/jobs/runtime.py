@@ -15,6 +15,7 @@ from server.errors import (
     LeaseLostError,
     ProviderBusyError,
     ProviderRefusedError,
+    Snooze,
     StoreUnavailableError,
 )
 from server.log import get_logger, where
@@ -84,22 +85,36 @@ async def _handle(run: Run) -> Ending:
         return Ending(Outcome.SNOOZED, "waits for a worker that knows this kind", UPGRADE_WAIT_S)
     try:
         payload = kind.decode(claim.payload, claim.version)
-        async with asyncio.timeout(kind.timeout_s):
+        async with asyncio.timeout(_seconds_left(claim, kind)):
             await handler(run, payload)
-    except LeaseLostError as error:
-        return Ending(Outcome.LOST, str(error))
-    except ProviderBusyError as error:
-        return Ending(Outcome.SNOOZED, str(error), error.retry_after_s)
-    except (BadInputError, ProviderRefusedError) as error:
-        return Ending(Outcome.FAILED, str(error))
     except StoreUnavailableError:
         raise
     except Exception as error:  # noqa: BLE001 -- where a handler's bug is answered: recorded, retried
-        return _after_error(claim, kind, error)
+        return _ending_after(claim, kind, error)
     return Ending(Outcome.DONE)
 
 
-def _after_error(claim: Claim, kind: JobKind, error: Exception) -> Ending:
+def _seconds_left(claim: Claim, kind: JobKind) -> float:
+    return kind.timeout_s if claim.expires_in_s is None else min(kind.timeout_s, claim.expires_in_s)
+
+
+def _ending_after(claim: Claim, kind: JobKind, error: Exception) -> Ending:
+    match error:
+        case Snooze():
+            return Ending(Outcome.SNOOZED, str(error), error.for_s)
+        case ProviderBusyError():
+            return Ending(Outcome.SNOOZED, str(error), error.retry_after_s)
+        case LeaseLostError():
+            return Ending(Outcome.LOST, str(error))
+        case BadInputError() | ProviderRefusedError():
+            return Ending(Outcome.FAILED, str(error))
+        case TimeoutError() if _seconds_left(claim, kind) < kind.timeout_s:
+            return Ending(Outcome.EXPIRED, "its time passed while it ran")
+        case _:
+            return _after_bug(claim, kind, error)
+
+
+def _after_bug(claim: Claim, kind: JobKind, error: Exception) -> Ending:
     reason = f"{type(error).__name__}: {error}"[:SHOWN_REASON] if is_ours(error) else type(error).__name__
     log.error("job_raised", kind=claim.kind, error=reason, where=where(error))
     if claim.attempts > len(kind.retry_after_s):
@@ -109,7 +124,7 @@ def _after_error(claim: Claim, kind: JobKind, error: Exception) -> Ending:
 
 def overdue(claim: Claim) -> Ending:
     """Return the ending of a run that went past its time and did not heed its cancellation."""
-    return _after_error(claim, KINDS[claim.kind], TimeoutError())
+    return _ending_after(claim, KINDS[claim.kind], TimeoutError())
 
 
 def is_ours(error: Exception) -> bool:
@@ -118,5 +133,5 @@ def is_ours(error: Exception) -> bool:
 
 
 def jittered(delay_s: float) -> float:
-    """Spread a wait over its second half, so that what failed together does not return together."""
-    return delay_s * random.uniform(0.5, 1.0)  # noqa: S311 -- decides nothing secret
+    """Spread a wait over all of its time ("full jitter"): what failed together does not return together."""
+    return delay_s * random.uniform(0, 1)  # noqa: S311 -- decides nothing secret

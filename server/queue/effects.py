@@ -95,13 +95,19 @@ async def abandon_effect(session: Session, *, key: str, reason: str) -> bool:
     return await (await driver_of(session)).fetchrow(ABANDON, key, reason) is not None
 
 
+async def inherit(connection: asyncpg.Connection, key: str) -> EffectResult:
+    """Return an effect as runs before this one left it; one that was being sent is unknown from now on."""
+    row = await connection.fetchrow(INHERIT, key)
+    if row is None:
+        raise LookupError(f"effect {key} was never planned")
+    return EffectResult(EffectState(row["state"]), row["provider_ref"], row["reason"])
+
+
 async def begin(connection: asyncpg.Connection, key: str, job_id: str, token: int) -> EffectResult:
     """Take the right to send: SENDING means go; any other state means it must not be sent now."""
     row = await connection.fetchrow(BEGIN, key, job_id, token)
     if row is None:
-        row = await connection.fetchrow(INHERIT, key)
-    if row is None:
-        raise LookupError(f"effect {key} was never planned")
+        return await inherit(connection, key)
     return EffectResult(EffectState(row["state"]), row["provider_ref"], row["reason"])
 
 

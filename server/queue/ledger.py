@@ -42,7 +42,10 @@ WAITS_AGAIN = {Outcome.RETRY: True, Outcome.SNOOZED: False, Outcome.RELEASED: Fa
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's right to run one job, valid while the ledger shows its token."""
+    """A worker's right to run one job, valid while the ledger shows its token.
+
+    `expires_in_s` says how long its work is worth doing, None for ever; `checkpoint` is JSON.
+    """
 
     job_id: str
     token: int
@@ -55,6 +58,8 @@ class Claim:
     lane: str | None
     dispatch_no: int
     deaths: int
+    checkpoint: str | None = None
+    expires_in_s: float | None = None
 
     @property
     def dispatch(self) -> Dispatch:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from server.clock import monotonic_s
 from server.db.session import Database, Session, driver_of
 from server.errors import (
     LeaseLostError,
+    ProviderBusyError,
     ProviderDownError,
+    ProviderError,
     ProviderRefusedError,
-    ProviderUnknownError,
 )
 from server.log import get_logger
 from server.ports import Accepted, Outside
 from server.queue import effects, statements
+from server.queue.accounts import Account, Accounts
 from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.effects import EffectResult, EffectState
 from server.queue.kinds import KINDS
@@ -26,7 +32,29 @@ log = get_logger(__name__)
 
 # A send that begins with less of its lease than this could be overtaken while it is on the wire.
 LEAST_LEASE_SHARE = 0.2
+LARGEST_CHECKPOINT = 8192
 EVERY_BUSINESS = "SELECT id FROM business ORDER BY id LIMIT 100000"
+
+
+@dataclass
+class Effect:
+    """One effect while a run is at it: what is known of it so far."""
+
+    result: EffectResult
+
+    @property
+    def goes_out(self) -> bool:
+        """Tell whether this run has the right to call the provider, and has not had its answer yet."""
+        return self.result.state is EffectState.SENDING
+
+    def accept(self, accepted: Accepted) -> None:
+        """Keep that the provider took it, under the name it gave."""
+        self.result = EffectResult(EffectState.SENT, accepted.provider_id)
+
+    def expect_answer(self) -> None:
+        """Refuse to end without knowing what the provider said: such an effect is a bug, and unknown."""
+        if self.goes_out:
+            raise AssertionError("an effect's block ended without the provider's answer")
 
 
 class Run:
@@ -37,12 +65,22 @@ class Run:
     ledger: from then on it has no lease to lose.
     """
 
-    def __init__(self, claim: Claim, *, database: Database, outside: Outside, lease_s: float) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        database: Database,
+        outside: Outside,
+        lease_s: float,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.claim = claim
         self.database = database
         self.outside = outside
         self.trusted_until = monotonic_s() + lease_s
+        self._accounts = accounts or Accounts(database)
         self._least_lease_s = lease_s * LEAST_LEASE_SHARE
+        self._checkpoint = None if claim.checkpoint is None else orjson.loads(claim.checkpoint)
         self.completed = False
 
     @property
@@ -74,6 +112,36 @@ class Run:
     def lease_left_s(self) -> float:
         """Return for how many seconds nobody else can take the job."""
         return self.trusted_until - monotonic_s()
+
+    @property
+    def checkpoint(self) -> dict[str, Any] | None:
+        """Return what `keep_checkpoint` kept last, in this run or one before it; None at the beginning."""
+        return self._checkpoint
+
+    async def keep_checkpoint(self, session: Session, at: Mapping[str, Any]) -> None:
+        """Keep where the next run goes on, together with the writes of the same `step`.
+
+        Small facts and ids alone. Raises LeaseLostError once another run may have taken over.
+        """
+        encoded = orjson.dumps(dict(at)).decode()
+        if len(encoded) > LARGEST_CHECKPOINT:
+            raise ValueError(f"a checkpoint of {self.claim.kind} is larger than {LARGEST_CHECKPOINT} bytes")
+        await self._written(session, statements.CHECKPOINT, encoded)
+        self._checkpoint = dict(at)
+
+    async def progress(self, session: Session, *, total: int, done: int, **by_state: int) -> None:
+        """Tell how far the job is, in parts by state as counted from their rows; they add up to `total`.
+
+        Raises ValueError where they do not, and LeaseLostError where `done` fell or the lease is gone.
+        """
+        if done + sum(by_state.values()) != total or min(done, *by_state.values(), 0) < 0:
+            raise ValueError(f"{self.claim.kind}: {done} done and {by_state} do not add up to {total}")
+        counts = {"total": total, "done": done} | by_state
+        await self._written(session, statements.PROGRESS, orjson.dumps(counts).decode(), done)
+
+    async def _written(self, session: Session, statement: str, *values: object) -> None:
+        if await (await driver_of(session)).fetchval(statement, self.job_id, self.token, *values) is None:
+            raise LeaseLostError(f"{self.job_id}: token {self.token} may not write this")
 
     async def every_business(self) -> list[int]:
         """Return the ids of all businesses, for the installation's own work."""
@@ -110,43 +178,74 @@ class Run:
         async with self.database.transaction(*(business_ids or own)) as session:
             yield session
 
-    async def send(self, key: str, call: Callable[[], Awaitable[Accepted]]) -> EffectResult:
-        """Do a planned effect, at most once over all runs; an effect already done is only reported.
+    @asynccontextmanager
+    async def effect(self, key: str, *, account: Account) -> AsyncIterator[Effect]:
+        """Do a planned effect, at most once over all runs; one already done is only reported.
 
-        Raises ProviderDownError (or Busy) when the provider proved that it took nothing: the
-        effect is planned again. An answer that never came makes it unknown, which is a result.
+            async with run.effect("reply:7", account=account) as effect:
+                if effect.goes_out:
+                    effect.accept(await channel.send_text(...))
+
+        A provider's refusal, and an answer that never came, are results and end here. Raises
+        ProviderDownError (or Busy) when the provider proved that it took nothing: the effect is
+        planned again. Busy, too, while the account is closed or its limit is used up.
         """
         if self.lease_left_s < self._least_lease_s:
             raise LeaseLostError(f"{self.job_id}: {self.lease_left_s:.1f} s of lease is too little to send")
+        try:
+            failures = await self._accounts.admit(account)
+        except ProviderBusyError:
+            async with self.database.driver() as connection:
+                found = await effects.inherit(connection, key)
+            if found.state in {EffectState.PLANNED, EffectState.NOT_SENT}:
+                raise
+            yield Effect(found)
+            return
+        effect = Effect(await self._begin(key))
+        if not effect.goes_out:
+            yield effect
+            return
+        try:
+            yield effect
+            effect.expect_answer()
+        except ProviderError as error:
+            effect.result = await self._not_accepted(key, error)
+            await self._accounts.learn(account, failures, error)
+            if effect.result.state is EffectState.PLANNED:
+                raise
+        except BaseException as error:
+            # Cancelled or broken in the middle of the call: nobody knows whether it went out.
+            ended = self._ended(key, EffectState.UNKNOWN, f"ended by {type(error).__name__}")
+            effect.result = await asyncio.shield(ended)
+            raise
+        else:
+            await self._accepted(key, effect.result.provider_ref or "")
+            await self._accounts.learn(account, failures)
+
+    async def _begin(self, key: str) -> EffectResult:
         crash_point(CrashPoint.BEFORE_SENDING)
         async with self.database.driver() as connection:
             found = await effects.begin(connection, key, self.job_id, self.token)
         if found.state is EffectState.PLANNED:
             raise LeaseLostError(f"{self.job_id} may not send {key}: its lease is gone")
-        if found.state is not EffectState.SENDING:
-            return found
-        crash_point(CrashPoint.AFTER_SENDING)
-        return await self._call(key, call)
+        if found.state is EffectState.SENDING:
+            crash_point(CrashPoint.AFTER_SENDING)
+        return found
 
-    async def _call(self, key: str, call: Callable[[], Awaitable[Accepted]]) -> EffectResult:
-        try:
-            accepted = await call()
-        except ProviderRefusedError as error:
-            return await self._ended(key, EffectState.FAILED, str(error))
-        except ProviderDownError as error:
-            await self._ended(key, EffectState.PLANNED, str(error))
-            raise
-        except ProviderUnknownError as error:
-            return await self._ended(key, EffectState.UNKNOWN, str(error))
-        except BaseException as error:
-            # Cancelled or broken in the middle of the call: nobody knows whether it went out.
-            await asyncio.shield(self._ended(key, EffectState.UNKNOWN, f"ended by {type(error).__name__}"))
-            raise
+    async def _accepted(self, key: str, provider_ref: str) -> None:
         crash_point(CrashPoint.AFTER_ACCEPTED)
         async with self.database.driver() as connection:
-            await effects.record_accepted(connection, key, accepted.provider_id)
+            await effects.record_accepted(connection, key, provider_ref)
         crash_point(CrashPoint.AFTER_SENT)
-        return EffectResult(EffectState.SENT, accepted.provider_id)
+
+    async def _not_accepted(self, key: str, error: ProviderError) -> EffectResult:
+        match error:
+            case ProviderRefusedError():
+                return await self._ended(key, EffectState.FAILED, str(error))
+            case ProviderDownError():
+                return await self._ended(key, EffectState.PLANNED, str(error))
+            case _:
+                return await self._ended(key, EffectState.UNKNOWN, str(error))
 
     async def _ended(self, key: str, state: EffectState, reason: str) -> EffectResult:
         log.warning("effect_not_sent", job_id=self.job_id, state=state.value, provider_said=reason)

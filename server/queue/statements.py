@@ -17,6 +17,11 @@ NOT EXISTS (
       AND (sort, name) IN (('kind', job.kind), ('queue', job.queue), ('business', job.business_id::text)))
 """
 
+_CLAIM_COLUMNS = """
+id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane, dispatch_no,
+deaths, checkpoint::text AS checkpoint, extract(epoch FROM expires_at - now())::float8 AS expires_in_s
+"""
+
 CLAIM = f"""
 WITH due AS (
     SELECT id FROM job
@@ -27,21 +32,19 @@ WITH due AS (
     UPDATE job SET state = 'running', token = token + 1, attempts = attempts + 1, started_at = now(),
                    lease_until = now() + $2::float8 * interval '1 second', reason = NULL
     FROM due WHERE job.id = due.id
-    RETURNING job.id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane,
-              dispatch_no, deaths
+    RETURNING job.*
 ), attempt AS (
     INSERT INTO job_attempt (job_id, token, business_id, worker)
     SELECT id, token, business_id, $3 FROM claimed
 )
-SELECT id AS job_id, token, attempts, kind, version, payload, business_id, queue, lane, dispatch_no, deaths
+SELECT {_CLAIM_COLUMNS}
 FROM claimed
 """  # noqa: S608 -- composed of constants
 
-CLAIM_OF = """
-SELECT id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane,
-       dispatch_no, deaths
+CLAIM_OF = f"""
+SELECT {_CLAIM_COLUMNS}
 FROM job WHERE id = $1 AND token = $2 AND state = 'running'
-"""
+"""  # noqa: S608 -- composed of constants
 
 ENDING_OF = "SELECT outcome, reason FROM job_attempt WHERE job_id = $1 AND token = $2"
 
@@ -89,6 +92,17 @@ RETURNING job_attempt.job_id
 FENCE = """
 SELECT 1 FROM job
 WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
+"""
+
+# What is done never becomes less: a number that fell would be a miscount.
+PROGRESS = """
+UPDATE job SET progress = $3::jsonb, progress_at = now()
+WHERE id = $1 AND token = $2 AND state = 'running' AND coalesce((progress ->> 'done')::bigint, 0) <= $4
+RETURNING id
+"""
+
+CHECKPOINT = """
+UPDATE job SET checkpoint = $3::jsonb WHERE id = $1 AND token = $2 AND state = 'running' RETURNING id
 """
 
 NEXT_IN_LANES = """

@@ -22,6 +22,7 @@ from server.errors import StoreUnavailableError
 from server.jobs.runtime import Ended, overdue, perform
 from server.log import get_logger
 from server.ports import Outside
+from server.queue.accounts import Accounts
 from server.queue.asking import Dispatch
 from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.dispatch import Dispatcher
@@ -96,6 +97,7 @@ class WorkerProcess:
         self._view = RqView(queues, name=place.name, client=redis)
         self._intake = Intake(queues, worker=place.name, redis=redis, ledger=self._ledger, view=self._view)
         self._reports: Gathering[Report, None] = Gathering(self._report, most=MOST_REPORTS)
+        self._accounts = Accounts(database)
         self._board = place.board
         self._isolation = place.isolation
         self._running: dict[asyncio.Task[None], Running] = {}
@@ -174,7 +176,13 @@ class WorkerProcess:
         RUNNING.set(len(self._running))
 
     def _running_of(self, claim: Claim) -> Running:
-        run = Run(claim, database=self._database, outside=self._outside, lease_s=self._ledger.lease_s)
+        run = Run(
+            claim,
+            database=self._database,
+            outside=self._outside,
+            lease_s=self._ledger.lease_s,
+            accounts=self._accounts,
+        )
         kind = KINDS.get(claim.kind)
         return Running(
             run,

@@ -12,6 +12,7 @@ WITHOUT_WALL = {
     "schedule": "the timetable of the installation, of no business",
     "schedule_slot": "the timetable of the installation, of no business",
     "job_pause": "what the installation's operator keeps waiting; the api cannot read it",
+    "provider_account": "breakers and rate limits; its names say nothing, and the api cannot read it",
     "alembic_version": "the schema's own version",
 }
 WITHOUT_BUSINESS_ID = {

@@ -9,12 +9,13 @@ import pytest
 
 from server.errors import ProviderDownError, ProviderRefusedError, ProviderUnknownError
 from server.ports import Accepted
-from server.queue import EffectState, Run, plan_effect, settle_effect
+from server.queue import Account, EffectState, Run, plan_effect, settle_effect
 from server.queue.catalog import WebhookProcess
 from server.queue.ledger import Ending, Ledger, Outcome
 from tests.engine import BUSINESS, NOWHERE
 
 KEY = "reply:1"
+ACCOUNT = Account("whatsapp_bridge", "shop")
 
 
 class Provider:
@@ -47,6 +48,13 @@ async def next_run(engine, run):
     return Run(claim, database=engine.worker, outside=NOWHERE, lease_s=10)
 
 
+async def send(run, provider):
+    async with run.effect(KEY, account=ACCOUNT) as effect:
+        if effect.goes_out:
+            effect.accept(await provider())
+    return effect.result
+
+
 async def effect_state(engine):
     return await engine.look.fetchval("SELECT state FROM effect WHERE key = $1", KEY)
 
@@ -54,9 +62,9 @@ async def effect_state(engine):
 async def test_a_second_run_does_not_send_what_the_first_sent(engine):
     provider = Provider()
     run = await claimed_run(engine)
-    await run.send(KEY, provider)
+    await send(run, provider)
 
-    again = await (await next_run(engine, run)).send(KEY, provider)
+    again = await send(await next_run(engine, run), provider)
 
     assert (provider.calls, again.state, again.provider_ref) == (1, EffectState.SENT, "ref")
 
@@ -65,8 +73,8 @@ async def test_an_answer_that_never_came_is_unknown_and_never_sent_again(engine)
     provider = Provider(ProviderUnknownError("timed out"))
     run = await claimed_run(engine)
 
-    first = await run.send(KEY, provider)
-    second = await (await next_run(engine, run)).send(KEY, provider)
+    first = await send(run, provider)
+    second = await send(await next_run(engine, run), provider)
 
     assert (first.state, second.state, provider.calls) == (EffectState.UNKNOWN, EffectState.UNKNOWN, 1)
 
@@ -76,8 +84,8 @@ async def test_a_proof_of_not_sent_lets_the_next_run_send(engine):
     run = await claimed_run(engine)
 
     with pytest.raises(ProviderDownError):
-        await run.send(KEY, provider)
-    result = await (await next_run(engine, run)).send(KEY, provider)
+        await send(run, provider)
+    result = await send(await next_run(engine, run), provider)
 
     assert (result.state, provider.calls) == (EffectState.SENT, 2)
 
@@ -86,8 +94,8 @@ async def test_a_refusal_is_final(engine):
     provider = Provider(ProviderRefusedError("no such number"))
     run = await claimed_run(engine)
 
-    first = await run.send(KEY, provider)
-    second = await (await next_run(engine, run)).send(KEY, provider)
+    first = await send(run, provider)
+    second = await send(await next_run(engine, run), provider)
 
     assert (first.state, second.reason, provider.calls) == (EffectState.FAILED, "no such number", 1)
 
@@ -100,7 +108,7 @@ async def test_a_run_cancelled_in_the_call_leaves_unknown(engine):
         entered.set()
         await asyncio.Event().wait()
 
-    sending = asyncio.create_task(run.send(KEY, hang))
+    sending = asyncio.create_task(send(run, hang))
     await entered.wait()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
@@ -125,7 +133,7 @@ async def test_what_a_dead_process_was_sending_becomes_unknown(engine):
 
 async def test_evidence_from_outside_settles_an_unknown_effect(engine):
     run = await claimed_run(engine)
-    await run.send(KEY, Provider(ProviderUnknownError("timed out")))
+    await send(run, Provider(ProviderUnknownError("timed out")))
 
     async with engine.worker.transaction(BUSINESS) as session:
         settled = await settle_effect(session, key=KEY, state=EffectState.CONFIRMED, provider_ref="3EB0")
@@ -142,12 +150,22 @@ async def test_a_late_answer_of_the_first_process_is_accepted(engine):
         await answered.wait()
         return Accepted("late")
 
-    sending = asyncio.create_task(run.send(KEY, slow))
+    sending = asyncio.create_task(send(run, slow))
     while await effect_state(engine) != "sending":
         await asyncio.sleep(0.01)
-    later = await (await next_run(engine, run)).send(KEY, Provider())
+    later = await send(await next_run(engine, run), Provider())
     answered.set()
     await sending
 
     assert later.state is EffectState.UNKNOWN
     assert await effect_state(engine) == "sent"
+
+
+async def test_a_block_that_ends_without_an_answer_is_a_bug_and_unknown(engine):
+    run = await claimed_run(engine)
+
+    with pytest.raises(AssertionError):
+        async with run.effect(KEY, account=ACCOUNT):
+            pass
+
+    assert await effect_state(engine) == "unknown"

@@ -31,7 +31,7 @@ from server.domains.messaging.rules import (
 from server.errors import ProviderBusyError, ProviderDownError
 from server.log import get_logger
 from server.ports import ChannelEvent, ChatTurn, DeliveryStatus
-from server.queue import Changed, EffectResult, EffectState, Run, abandon_effect, plan_effect
+from server.queue import Account, Changed, EffectResult, EffectState, Run, abandon_effect, plan_effect
 
 log = get_logger(__name__)
 
@@ -172,10 +172,11 @@ async def _send(run: Run, question: Question, reply: Message) -> None:
     key, text = reply_key(question.message_id), reply.text or ""
     async with run.step() as session:
         account = await find_account(session, question.channel_id, run.outside.open_secret)
+    called = Account(question.channel_kind, str(question.channel_id))
     try:
-        result = await run.send(
-            key, lambda: channel.send_text(account, to=question.address, text=text, key=key)
-        )
+        async with run.effect(key, account=called) as effect:
+            if effect.goes_out:
+                effect.accept(await channel.send_text(account, to=question.address, text=text, key=key))
     except ProviderBusyError:
         raise
     except ProviderDownError as error:
@@ -184,7 +185,7 @@ async def _send(run: Run, question: Question, reply: Message) -> None:
         raise
     async with run.completing() as session:
         await queries.lock_conversation(session, question.conversation_id)
-        await _fold_result(session, run, question, await _message(session, reply.id), result)
+        await _fold_result(session, run, question, await _message(session, reply.id), effect.result)
         await inbox.close_event(session, question.event_id, "done")
 
 
