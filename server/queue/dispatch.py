@@ -10,13 +10,15 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from server.clock import utc_now
+from server.clock import monotonic_s, utc_now
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
@@ -45,6 +47,13 @@ for id, number in string.gmatch(ARGV[5], '(%S+) (%d+)') do
     redis.call('RPUSH', queue, rq_id)
 end
 """
+# There while work waits that has no place in Redis yet: workers fill their queues from the ledger.
+BACKLOG_KEY = "prosaas:backlog"
+BACKLOG_KNOWN_S = 10
+# How much one business may put straight into a queue: what it asks for beyond that waits for its turn.
+STRAIGHT_PER_S = 50.0
+STRAIGHT_AT_ONCE = 200
+MOST_SHARES = 10_000
 UNDISPATCHED = """
 UPDATE job SET dispatched_at = NULL
 FROM unnest($1::text[], $2::int[]) AS lost (id, number)
@@ -57,6 +66,26 @@ def live_channel(business_id: int | str) -> str:
     return f"live:{business_id}"
 
 
+class Shares:
+    """A token bucket for each business: who may go straight into a queue."""
+
+    def __init__(self) -> None:
+        self._left: dict[int, tuple[float, float]] = {}
+
+    def take(self, business_id: int | None) -> bool:
+        """Use one place of a business, if it has one; the installation's own work always has."""
+        if business_id is None:
+            return True
+        now = monotonic_s()
+        if len(self._left) > MOST_SHARES:
+            self._left.clear()
+        left, since = self._left.get(business_id, (STRAIGHT_AT_ONCE, now))
+        left = min(STRAIGHT_AT_ONCE, left + (now - since) * STRAIGHT_PER_S)
+        has_place = left >= 1
+        self._left[business_id] = (left - has_place, now)
+        return has_place
+
+
 class Dispatcher:
     """Announces committed work. What commits at the same moment shares one round trip to Redis."""
 
@@ -64,6 +93,7 @@ class Dispatcher:
         self._database = database
         self._redis = redis
         self._waiting: list[object] = []
+        self._shares = Shares()
         self._flushing: asyncio.Task[None] | None = None
 
     async def announce(self, outbox: Sequence[object]) -> None:
@@ -88,26 +118,33 @@ class Dispatcher:
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            dispatches = [item for item in batch if isinstance(item, Dispatch)]
+            asked = [item for item in batch if isinstance(item, Dispatch)]
+            straight = [one for one in asked if self._shares.take(one.business_id)]
+            await self._leave_to_window([one for one in asked if one not in set(straight)])
             try:
-                await self._write(dispatches, [item for item in batch if isinstance(item, Changed)])
+                await self._write(straight, [item for item in batch if isinstance(item, Changed)])
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("dispatch_deferred", jobs=len(dispatches), error=type(error).__name__)
-                await self._leave_to_sweeper(dispatches)
+                log.warning("dispatch_deferred", jobs=len(straight), error=type(error).__name__)
+                await self._undispatch(straight)
+
+    async def _leave_to_window(self, dispatches: list[Dispatch]) -> None:
+        if dispatches:
+            await self._undispatch(dispatches)
+            with suppress(RedisError, OSError, TimeoutError):
+                await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
 
     async def _write(self, dispatches: list[Dispatch], hints: list[Changed]) -> None:
         if not dispatches and not hints:
             return
         moment = rq_moment()
         async with self._redis.pipeline(transaction=False) as pipe:
-            for name in {dispatch.kind for dispatch in dispatches}:
-                same = [dispatch for dispatch in dispatches if dispatch.kind == name]
-                pipe.eval(PUSH, 0, *push_arguments(same, moment))
+            for _, same in groupby(dispatches, key=attrgetter("kind")):
+                pipe.eval(PUSH, 0, *push_arguments(list(same), moment))
             for hint in set(hints):
                 pipe.publish(live_channel(hint.business_id), orjson.dumps([hint.topic, str(hint.id)]))
             await pipe.execute()
 
-    async def _leave_to_sweeper(self, dispatches: list[Dispatch]) -> None:
+    async def _undispatch(self, dispatches: list[Dispatch]) -> None:
         if not dispatches:
             return
         businesses = {one.business_id for one in dispatches if one.business_id is not None}

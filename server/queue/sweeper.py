@@ -19,8 +19,8 @@ from server.log import get_logger
 from server.queue import statements
 from server.queue.asking import Dispatch, dispatch_of
 from server.queue.dispatch import UNDISPATCHED, Dispatcher
-from server.queue.kinds import KINDS
 from server.queue.ledger import DEATHS_BEFORE_QUARANTINE
+from server.queue.window import SCHEDULERS_WINDOW, Window
 
 log = get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Sweeper:
     ) -> None:
         self._database = database
         self._redis = redis
-        self._dispatcher = dispatcher
+        self._window = Window(database, redis, dispatcher)
         self._batch = batch
 
     async def sweep(self) -> Swept:
@@ -70,7 +70,7 @@ class Sweeper:
             try:
                 await self._forget_started(freed)
                 found_lost = await self._find_lost(connection)
-                dispatched = await self._dispatch_due(connection)
+                dispatched = await self._window.fill(SCHEDULERS_WINDOW)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
         for row in freed:
@@ -83,16 +83,6 @@ class Sweeper:
             found_lost=found_lost,
             dispatched=dispatched,
         )
-
-    async def _dispatch_due(self, connection: asyncpg.Connection) -> int:
-        rows = await connection.fetch(statements.DISPATCH_DUE, self._batch)
-        due = [dispatch_of(row) for row in rows if row["kind"] in KINDS]
-        try:
-            await self._dispatcher.send(due)
-        except (RedisError, OSError):
-            await self._take_back(connection, due)
-            raise
-        return len(due)
 
     async def _find_lost(self, connection: asyncpg.Connection) -> int:
         new_generation = await self._redis.set(GENERATION_KEY, "1", nx=True)

@@ -29,6 +29,7 @@ from server.queue.dispatch import Dispatcher
 from server.queue.kinds import KINDS
 from server.queue.ledger import Claim, Ending, Ledger, Outcome
 from server.queue.run import Run
+from server.queue.window import Window
 from server.worker.alone import Isolation
 from server.worker.board import Board, Phase
 from server.worker.rq_view import HEARTBEAT_S, Report, RqView
@@ -95,7 +96,15 @@ class WorkerProcess:
         self._queues = list(queues)
         self._ledger = Ledger(database, lease_s=lease_s)
         self._view = RqView(queues, name=place.name, client=redis)
-        self._intake = Intake(queues, worker=place.name, redis=redis, ledger=self._ledger, view=self._view)
+        self._intake = Intake(
+            queues,
+            worker=place.name,
+            slots=place.board.slots,
+            redis=redis,
+            ledger=self._ledger,
+            view=self._view,
+            window=Window(database, redis, dispatcher),
+        )
         self._reports: Gathering[Report, None] = Gathering(self._report, most=MOST_REPORTS)
         self._accounts = Accounts(database)
         self._board = place.board

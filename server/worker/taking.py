@@ -4,58 +4,107 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from server.errors import StoreUnavailableError
 from server.log import get_logger
 from server.queue.asking import Dispatch
 from server.queue.ledger import Claim, Ledger
+from server.queue.window import Window
 from server.worker.rq_view import RqView
 
 log = get_logger(__name__)
 
 POP_WAIT_S = 1.0
+RESERVED_WAIT_S = 0.05
 # Everything a worker asks before it takes work, in one round trip: nothing while `rq suspend` is in force,
-# otherwise up to ARGV[1] ids with their queues, most urgent queue first.
+# otherwise up to ARGV[1] ids with their queues, most urgent queue first, and of the others ARGV[2] at most.
+# Where less than ARGV[3] is left in the queues and more waits outside Redis, the list begins with a mark.
 TAKE = """
 if redis.call('EXISTS', 'rq:suspended') == 1 then return false end
-local found, most = {}, tonumber(ARGV[1])
-for place = 2, #ARGV do
-    if most == 0 then break end
-    for _, id in ipairs(redis.call('LPOP', ARGV[place], most) or {}) do
-        found[#found + 1] = ARGV[place]
-        found[#found + 1] = id
-        most = most - 1
+local found, most, left = {}, tonumber(ARGV[1]), 0
+for place = 4, #ARGV do
+    if place == 5 then most = math.min(most, tonumber(ARGV[2])) end
+    if most > 0 then
+        for _, id in ipairs(redis.call('LPOP', ARGV[place], most) or {}) do
+            found[#found + 1] = ARGV[place]
+            found[#found + 1] = id
+            most = most - 1
+        end
     end
+    left = left + redis.call('LLEN', ARGV[place])
+end
+if left < tonumber(ARGV[3]) and redis.call('EXISTS', 'prosaas:backlog') == 1 then
+    table.insert(found, 1, 'more')
 end
 return found
 """
+# So much of a worker is kept free for the most urgent queue: long work of others never fills it.
+RESERVED_SHARE = 0.25
+# Every so many takes the least urgent queue comes first, so that a flood above it does not end it.
+FLOOR_EVERY = 16
 
 
 class Intake:
     """Pops dispatches, most urgent queue first, and claims them for one worker."""
 
     def __init__(
-        self, queues: Sequence[str], *, worker: str, redis: Redis, ledger: Ledger, view: RqView
+        self,
+        queues: Sequence[str],
+        *,
+        worker: str,
+        slots: int,
+        redis: Redis,
+        ledger: Ledger,
+        view: RqView,
+        window: Window,
     ) -> None:
         self._queues = [f"rq:queue:{queue}" for queue in queues]
+        self._slots = slots
+        self._takes = 0
+        self._window = window
+        self._filling: asyncio.Task[int] | None = None
         self._worker = worker
         self._redis = redis
         self._ledger = ledger
         self._view = view
 
-    async def pop(self, most: int) -> list[Dispatch]:
-        """Take up to `most` dispatches; waits a moment where there are none. Raises RedisError."""
-        taken: Any = await self._redis.eval(TAKE, 0, most, *self._queues)
+    async def pop(self, free: int) -> list[Dispatch]:
+        """Take up to `free` dispatches; waits a moment where there are none. Raises RedisError."""
+        self._takes += 1
+        lines, others = self._queues, free - int(self._slots * RESERVED_SHARE)
+        if self._takes % FLOOR_EVERY == 0:
+            lines, others = lines[::-1], free
+        taken: Any = await self._redis.eval(TAKE, 0, free, others, self._slots, *lines)
         if taken is None:
             await asyncio.sleep(POP_WAIT_S)
             return []
-        if not taken:
-            first = await self._redis.blpop(self._queues, timeout=POP_WAIT_S)
-            taken = first or []
+        if taken[:1] == [b"more"]:
+            taken = taken[1:]
+            self._fill()
+        if not taken and others > 0:
+            taken = await self._redis.blpop(self._queues, timeout=POP_WAIT_S) or []
+        elif not taken:
+            # Only what is most urgent may be taken now; a place for the rest may come free any moment.
+            taken = await self._redis.blpop(self._queues[:1], timeout=RESERVED_WAIT_S) or []
         popped = [parse_dispatch(rq_id, queue) for queue, rq_id in zip(taken[::2], taken[1::2], strict=True)]
         return [one for one in popped if one is not None]
+
+    def _fill(self) -> None:
+        """Have the queues filled from the ledger, while the work that was taken runs."""
+        if self._filling is None or self._filling.done():
+            self._filling = asyncio.create_task(self._fill_queues(), context=Context())
+
+    async def _fill_queues(self) -> int:
+        try:
+            return await self._window.fill(2 * self._slots)
+        except (RedisError, OSError, TimeoutError, StoreUnavailableError) as error:
+            log.warning("window_left_to_sweeper", error=type(error).__name__)
+            return 0
 
     async def claim(self, popped: Sequence[Dispatch]) -> list[Claim]:
         """Claim what was popped; what cannot be claimed now is left to the ledger."""

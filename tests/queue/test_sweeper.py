@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from server.queue.catalog import LoginCleanup, WebhookProcess
+from server.queue.catalog import WebhookProcess
 from server.queue.ledger import Ledger
 from server.queue.sweeper import GENERATION_KEY
 
@@ -81,27 +81,6 @@ async def test_a_live_lease_is_left_alone(engine):
 
     assert swept.freed == 0
     assert await engine.state(job_id) == "running"
-
-
-async def test_urgent_work_goes_first_and_businesses_take_turns(engine):
-    from server.queue import enqueue
-
-    async with engine.worker.transaction(6, 9) as session:
-        await enqueue(
-            session, LoginCleanup(slot=datetime(2026, 1, 1, tzinfo=UTC)), due_in=timedelta(seconds=1)
-        )
-        for _ in range(3):
-            await enqueue(session, WebhookProcess(uuid4()), business_id=6, due_in=timedelta(seconds=1))
-        await enqueue(session, WebhookProcess(uuid4()), business_id=9, due_in=timedelta(seconds=1))
-        session.outbox.clear()
-    await engine.look.execute("UPDATE job SET due_at = now() - interval '1 second'")
-    engine.sweeper._batch = 2
-
-    await engine.sweeper.sweep()
-
-    businesses = [one.split("-")[1] for one in await rq_ids(engine)]
-    assert sorted(businesses) == ["6", "9"]
-    assert await rq_ids(engine, "maintenance") == []
 
 
 @pytest.mark.parametrize("times", [2])

@@ -1,0 +1,71 @@
+"""What of the waiting work stands in Redis: a small window, filled fairly.
+
+Redis holds little, so that what becomes urgent, or belongs to a business that asked for little, is
+never behind a long line. The rest waits in the ledger, where one job of each business is taken in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from server.db.session import Database
+from server.queue import statements
+from server.queue.asking import Dispatch, dispatch_of
+from server.queue.dispatch import BACKLOG_KEY, BACKLOG_KNOWN_S, UNDISPATCHED, Dispatcher
+from server.queue.kinds import KINDS, queues
+
+# The scheduler looks about once a second; workers that are busier fill the window themselves.
+SCHEDULERS_WINDOW = 256
+MOST_BUSINESSES = 2000
+# So many due jobs are looked at one by one; among more, each business's own are looked for.
+FEW = 1000
+
+
+class Window:
+    """Hands waiting work to Redis until each queue holds as much as it may."""
+
+    def __init__(self, database: Database, redis: Redis, dispatcher: Dispatcher) -> None:
+        self._database = database
+        self._redis = redis
+        self._dispatcher = dispatcher
+
+    async def fill(self, most: int) -> int:
+        """Fill every queue to `most` dispatches; return how many were handed over. Raises RedisError.
+
+        While more waits, a key in Redis tells the workers to fill it again as they empty it.
+        """
+        names = sorted(queues())
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.llen(f"rq:queue:{name}")
+            held = await pipe.execute()
+        rooms = [max(0, most - length) for length in held]
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.DISPATCH_DUE, names, rooms, MOST_BUSINESSES, FEW)
+            found = [
+                dispatch_of(row) for row in sorted(rows, key=itemgetter("place")) if row["kind"] in KINDS
+            ]
+            try:
+                await self._dispatcher.send(found)
+                await self._tell_of_backlog(is_left=len(rows) >= min(filter(None, rooms), default=0))
+            except (RedisError, OSError):
+                await _take_back(connection, found)
+                raise
+        return len(found)
+
+    async def _tell_of_backlog(self, *, is_left: bool) -> None:
+        if is_left:
+            await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
+        else:
+            await self._redis.delete(BACKLOG_KEY)
+
+
+async def _take_back(connection: asyncpg.Connection, dispatches: Sequence[Dispatch]) -> None:
+    await connection.execute(
+        UNDISPATCHED, [one.job_id for one in dispatches], [one.number for one in dispatches]
+    )
