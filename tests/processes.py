@@ -18,6 +18,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import psutil
+from redis.asyncio import Redis
 
 from server.queue.invariants import violations
 from server.roles import Role
@@ -168,11 +169,28 @@ class Installation:
             await connection.close()
 
     async def broken_promises(self) -> list[str]:
-        """Return what the invariants find."""
+        """Return what the invariants find; without a simulator, what it saw is not compared."""
         where = self.addresses
         return await violations(
-            where.database_url, simulator_url=where.simulator_url, redis_url=where.redis_url
+            where.database_url,
+            simulator_url=where.simulator_url if self.running.get("simulator") else "",
+            redis_url=where.redis_url,
+            log_file=self.log if self.log.exists() else None,
         )
+
+    async def behave(self, **how: Any) -> None:
+        """Say how the bridge answers next; `provider` names another."""
+        answer = await self.simulator.post("/sim/behaviour", json={"provider": "whatsapp_bridge"} | how)
+        answer.raise_for_status()
+
+    async def redis(self, *command: Any) -> Any:
+        """Run one command in Redis."""
+        async with Redis.from_url(self.addresses.redis_url) as client:
+            return await client.execute_command(*command)
+
+    def processes_of(self, name: str) -> list[int]:
+        """Return the pids of the processes that the oldest program of this name has forked."""
+        return [child.pid for child in psutil.Process(self.running[name][0].pid).children(recursive=True)]
 
     async def end(self) -> None:
         """End everything that still runs."""

@@ -62,7 +62,9 @@ class Database:
             "application_name": role or "prosaas",
             "statement_timeout": f"{int(statement_timeout_s * 1000)}",
             "lock_timeout": f"{int(statement_timeout_s * 500)}",
-            "idle_in_transaction_session_timeout": "60000",
+            # No transaction waits for anything but PostgreSQL: one that does belongs to a process that was
+            # frozen, and holds rows that its successor needs.
+            "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
             "timezone": "UTC",
         } | ({"role": role} if role else {})
         self._url = url

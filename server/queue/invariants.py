@@ -7,6 +7,7 @@ allowed sixty seconds to be put right before they count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -46,6 +47,10 @@ IN_DATABASE: Mapping[str, str] = {
     "I6 a slot that was neither enqueued nor skipped with a reason": """
         SELECT schedule || ' ' || slot AS what FROM schedule_slot
         WHERE (state = 'enqueued' AND job_id IS NULL) OR (state = 'skipped' AND reason IS NULL)""",
+    "I7 progress that does not add up": """
+        SELECT id AS what FROM job
+        WHERE progress IS NOT NULL AND (progress ->> 'total')::bigint <>
+            (SELECT sum(value::bigint) FROM jsonb_each_text(progress) WHERE key <> 'total')""",
     "I8 an outcome written by a token that did not hold the job": """
         SELECT job.id AS what FROM job JOIN job_attempt AS attempt ON attempt.job_id = job.id
         WHERE attempt.token > job.token
@@ -80,7 +85,9 @@ UNION SELECT left(text, 200) FROM message WHERE length(text) >= 12 ORDER BY word
 KNOWN_SENT = {"sent", "confirmed", "unknown", "sending"}
 
 
-async def violations(database_url: str, *, simulator_url: str = "", redis_url: str = "") -> list[str]:
+async def violations(
+    database_url: str, *, simulator_url: str = "", redis_url: str = "", log_file: Path | None = None
+) -> list[str]:
     """Return one line a violation; at most a hundred of each sort. `database_url` must see every row."""
     connection = await asyncpg.connect(database_url, timeout=10, command_timeout=120)
     try:
@@ -90,9 +97,11 @@ async def violations(database_url: str, *, simulator_url: str = "", redis_url: s
             lines += [f"{promise}: {row['what']}" for row in rows]
         if simulator_url:
             lines += against_provider(await connection.fetch(EFFECTS), await _calls(simulator_url))
+        private = [row["words"] for row in await connection.fetch(PRIVATE)]
         if redis_url:
-            private = [row["words"] for row in await connection.fetch(PRIVATE)]
             lines += await _private_words_in_redis(redis_url, private)
+        if log_file:
+            lines += private_words_in_log(log_file, private)
     finally:
         await connection.close()
     return lines
@@ -138,6 +147,18 @@ async def _calls(simulator_url: str) -> list[dict[str, Any]]:
             found += page
             if not page:
                 return [call for call in found if str(call["request"].get("path", "")).endswith("/send")]
+
+
+def private_words_in_log(log_file: Path, private: list[str]) -> list[str]:
+    """Return the places in a log that hold a phone number or a message's text, never the words (I11)."""
+    needles = [words.lstrip("+") for words in private]
+    with log_file.open(encoding="utf-8", errors="replace") as lines:
+        found = [
+            f"I11 a phone number or a message's text in the log: line {number}"
+            for number, line in enumerate(lines, start=1)
+            if any(needle in line for needle in needles)
+        ]
+    return found[:MOST_LINES]
 
 
 async def _private_words_in_redis(redis_url: str, private: list[str]) -> list[str]:

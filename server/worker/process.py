@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
@@ -172,9 +173,8 @@ class WorkerProcess:
                 popped = [one for one in popped if not _is_isolated(one.kind)]
             claims = await self._intake.claim(popped)
         except StoreUnavailableError as error:
-            # The dispatches are gone from Redis; the sweeper will find these jobs undispatched.
             log.warning("claim_failed", jobs=len(popped), error=str(error))
-            await self._pause(AWAY_WAIT_S)
+            await self._until_store_answers(popped)
             return
         for running in [self._running_of(claim) for claim in claims]:
             context = contextvars.copy_context()
@@ -183,6 +183,20 @@ class WorkerProcess:
             self._running[task] = running
             task.add_done_callback(self._forget)
         RUNNING.set(len(self._running))
+
+    async def _until_store_answers(self, popped: Sequence[Dispatch]) -> None:
+        """Take nothing while nothing can be claimed: what this process took is another's to claim."""
+        with suppress(RedisError, OSError, TimeoutError):
+            # Where this fails too, the sweeper finds these jobs undispatched.
+            await self._intake.return_to_queues(popped)
+        while not self.is_stopping:
+            await self._pause(AWAY_WAIT_S)
+            try:
+                async with self._database.driver() as connection:
+                    await connection.execute("SELECT 1")
+            except StoreUnavailableError:
+                continue
+            return
 
     def _running_of(self, claim: Claim) -> Running:
         run = Run(

@@ -122,6 +122,13 @@ class Intake:
         await self._view.forget(_without(missed, claims))
         return claims
 
+    async def return_to_queues(self, popped: Sequence[Dispatch]) -> None:
+        """Put what was taken and cannot be claimed back at the head of its queue. Raises RedisError."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for one in reversed(popped):
+                pipe.lpush(f"rq:queue:{one.queue}", one.rq_id)
+            await pipe.execute()
+
     async def put_back(self, popped: Sequence[Dispatch]) -> None:
         """Leave what this worker has no place for to be dispatched again."""
         if popped:

@@ -9,9 +9,13 @@ from tests.processes import installation
 
 @pytest.fixture
 async def stopped(socket_folder, tmp_path):
-    """An installation with its stores and its demo business, and no process of ours yet."""
+    """An installation with its stores and its demo business, and no process of ours yet.
+
+    Whatever a test does to it, the invariants hold in the end.
+    """
     async with installation(socket_folder, tmp_path) as found:
         yield found
+        assert await found.broken_promises() == []
 
 
 @pytest.fixture
