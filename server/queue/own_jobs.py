@@ -1,0 +1,167 @@
+"""What a business sees of its own work, and may do about it: for pages, in the api's own role.
+
+Everything is read within a transaction of the business, under row-level security. The deeds are
+functions of the database, which record the transaction's user as the actor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from server.db.session import Session, driver_of
+from server.queue import statements
+from server.queue.asking import Changed, dispatch_of
+from server.queue.operators import SENT_OR_UNKNOWN
+
+ENDED_BADLY = ("failed", "quarantined", "expired")
+RowT = TypeVar("RowT")
+
+# What waits and what runs, each part by an index of its own: finished rows, however many, are not read.
+_COLUMNS = "id, kind, queue, state, attempts, reason, due_at, started_at"
+_WAITING = f"""(
+SELECT {_COLUMNS} FROM job WHERE state = 'ready' AND dispatched_at IS NULL AND business_id = $1
+UNION ALL
+SELECT {_COLUMNS} FROM job WHERE state = 'ready' AND dispatched_at IS NOT NULL AND business_id = $1)
+"""  # noqa: S608 -- composed of constants
+_RUNNING = f"SELECT {_COLUMNS} FROM job WHERE state = 'running' AND business_id = $1"  # noqa: S608 -- the same
+_IS_HELD_BACK = "EXISTS (SELECT FROM effect WHERE effect.job_id = job.id AND effect.state = ANY($2::text[]))"
+
+QUEUES = f"""
+SELECT kind, queue, count(*) FILTER (WHERE state = 'ready') AS waiting,
+       count(*) FILTER (WHERE state = 'running') AS running,
+       min(due_at) FILTER (WHERE state = 'ready' AND due_at <= now()) AS oldest_at
+FROM ({_WAITING} UNION ALL {_RUNNING}) AS job GROUP BY kind, queue ORDER BY kind, queue LIMIT $2
+"""  # noqa: S608 -- composed of constants
+RUNNING = f"""
+SELECT id, kind, attempts, started_at AS at, reason FROM ({_RUNNING}) AS job ORDER BY started_at LIMIT $2
+"""  # noqa: S608 -- composed of constants
+WAITING = f"""
+SELECT id, kind, attempts, due_at AS at, reason FROM {_WAITING} AS job ORDER BY due_at LIMIT $2
+"""  # noqa: S608 -- composed of constants
+ENDED = f"""
+SELECT id, kind, attempts, finished_at AS at, reason, state, {_IS_HELD_BACK} AS held_back
+FROM job WHERE business_id = $1 AND state IN ('failed', 'quarantined', 'expired')
+ORDER BY finished_at DESC LIMIT $3
+"""  # noqa: S608 -- composed of constants
+COUNT_ENDED = f"""
+SELECT count(*) FILTER (WHERE NOT held_back) AS jobs, count(*) FILTER (WHERE held_back) AS held_back,
+       count(*) FILTER (WHERE NOT held_back AND state = 'expired') AS expired
+FROM (SELECT state, {_IS_HELD_BACK} AS held_back FROM job
+      WHERE business_id = $1 AND state IN ('failed', 'quarantined', 'expired')
+        AND ($3::text[] IS NULL OR id = ANY($3))) AS ended
+"""  # noqa: S608 -- composed of constants
+UNKNOWN_EFFECTS = """
+SELECT key, provider, reason, sending_at AS at FROM effect
+WHERE business_id = $1 AND state = 'unknown' ORDER BY sending_at LIMIT $2
+"""
+RUN_AGAIN = "SELECT id FROM run_own_jobs_again($1, $2)"
+CANCEL = "SELECT cancel_own_job($1)"
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """The open work of one kind; `oldest_at` is since when the oldest of it could have run."""
+
+    kind: str
+    queue: str
+    waiting: int
+    running: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job with the moment its list is ordered by; `held_back` means that it sent, or may have sent."""
+
+    id: str
+    kind: str
+    attempts: int
+    at: datetime
+    reason: str | None
+    state: str = ""
+    held_back: bool = False
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """Something of which nobody knows yet whether it was sent."""
+
+    key: str
+    provider: str
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Work:
+    """All of a business's work that did not end well, each list with at most as many as was asked for."""
+
+    queues: Sequence[QueueRow]
+    running: Sequence[JobRow]
+    waiting: Sequence[JobRow]
+    ended: Sequence[JobRow]
+    unknown: Sequence[EffectRow]
+
+
+@dataclass(frozen=True)
+class Again:
+    """What running jobs again would touch: jobs, those of them that had expired, and those held back."""
+
+    jobs: int
+    expired: int
+    held_back: int
+
+
+async def read_work(session: Session, business_id: int, limit: int) -> Work:
+    """Read the lists: running and waiting the oldest first, what ended badly the newest first."""
+    return Work(
+        queues=await _rows(session, QueueRow, QUEUES, business_id, limit),
+        running=await _rows(session, JobRow, RUNNING, business_id, limit),
+        waiting=await _rows(session, JobRow, WAITING, business_id, limit),
+        ended=await _rows(session, JobRow, ENDED, business_id, list(SENT_OR_UNKNOWN), limit),
+        unknown=await _rows(session, EffectRow, UNKNOWN_EFFECTS, business_id, limit),
+    )
+
+
+async def preview_again(session: Session, business_id: int, chosen: Sequence[str] | None) -> Again:
+    """Say what `run_again` would do to these jobs, or to all that ended badly, and change nothing."""
+    [counted] = await _rows(
+        session,
+        Again,
+        COUNT_ENDED,
+        business_id,
+        list(SENT_OR_UNKNOWN),
+        None if chosen is None else list(chosen),
+    )
+    return counted
+
+
+async def run_again(session: Session, business_id: int, chosen: Sequence[str] | None, *, limit: int) -> int:
+    """Make these jobs ready again, or all that ended badly, `limit` at most; return how many.
+
+    The transaction must carry its user. What sent something, or may have, is left as it is.
+    """
+    connection = await driver_of(session)
+    rows = await connection.fetch(RUN_AGAIN, None if chosen is None else list(chosen), limit)
+    ids = [row["id"] for row in rows]
+    # As many as are first in their lane go to Redis at once; a lane's next follows its head.
+    session.outbox.extend(dispatch_of(row) for row in await connection.fetch(statements.DISPATCH_AGAIN, ids))
+    if ids:
+        session.outbox.append(Changed(business_id, "job", ids[0]))
+    return len(ids)
+
+
+async def cancel(session: Session, business_id: int, job_id: str) -> bool:
+    """Cancel a job that waits; tell whether it did. The transaction must carry its user."""
+    was_cancelled: bool = await (await driver_of(session)).fetchval(CANCEL, job_id)
+    if was_cancelled:
+        session.outbox.append(Changed(business_id, "job", job_id))
+    return was_cancelled
+
+
+async def _rows(session: Session, shape: type[RowT], statement: str, *arguments: Any) -> list[RowT]:
+    rows = await (await driver_of(session)).fetch(statement, *arguments)
+    return [shape(**dict(row)) for row in rows]
