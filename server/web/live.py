@@ -7,23 +7,29 @@ A client that comes back after a break is sent everything once more, so nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server import clock
+from server.db import Session
 from server.domains import accounts
 from server.errors import StoreUnavailableError
 from server.log import get_logger
 from server.web.changes import Told, event
 from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
+from server.web.jobs import JobsNews
 from server.web.scene import Place, Window, chosen_conversation, read_scene
 
 log = get_logger(__name__)
+
+# What a page must be told now, given what it was told before; read in the visitor's own transaction.
+News: TypeAlias = Callable[[Session], Awaitable[bytes]]
 
 READ_EVERY_S = 2.0
 # Hints come in bunches: one reading answers all of a bunch, and a busy shop costs ten readings a second.
@@ -37,10 +43,21 @@ GOODBYE = event("bye", {})
 
 
 async def stream(request: Request, visit: MemberVisit) -> Response:
-    """Open the stream of one page: `?page=inbox|demo`, `&conversation=` for the one it has open."""
-    is_demo = request.query_params.get("page") == Place.DEMO
-    window = Window(Place.DEMO if is_demo else Place.INBOX, chosen_conversation(request))
-    return LiveResponse(visit, window)
+    """Open the stream of one page: `?page=inbox|demo|jobs`, `&conversation=` for the one it has open."""
+    asked = request.query_params.get("page")
+    if asked == "jobs":
+        return LiveResponse(visit, JobsNews(visit))
+    place = Place.DEMO if asked == Place.DEMO else Place.INBOX
+    return LiveResponse(visit, _conversation_news(visit, Window(place, chosen_conversation(request))))
+
+
+def _conversation_news(visit: MemberVisit, window: Window) -> News:
+    told = Told()
+
+    async def news(session: Session) -> bytes:
+        return told.news(await read_scene(session, visit, window))
+
+    return news
 
 
 class LiveResponse(Response):
@@ -48,12 +65,11 @@ class LiveResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, visit: MemberVisit, window: Window) -> None:
+    def __init__(self, visit: MemberVisit, news: News) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._visit = visit
-        self._window = window
-        self._told = Told()
+        self._news = news
         self._woken = asyncio.Event()
         self._is_over = False
 
@@ -102,7 +118,7 @@ class LiveResponse(Response):
                 if not await accounts.is_still_logged_in(session, self._visit.login):
                     self._is_over = True
                     return GOODBYE
-                return self._told.news(await read_scene(session, self._visit, self._window))
+                return await self._news(session)
         except StoreUnavailableError:
             return b""
 

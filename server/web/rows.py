@@ -161,9 +161,14 @@ class Shape:
         return self._words(kind) if kind else ""
 
     def _clock(self, moment: datetime) -> str:
-        local = moment.astimezone(self._zone)
-        is_today = local.date() == clock.utc_now().astimezone(self._zone).date()
-        return f"{local:%H:%M}" if is_today else f"{local.day}.{local.month}."
+        return told_time(moment, self._zone)
+
+
+def told_time(moment: datetime, zone: ZoneInfo) -> str:
+    """Say a moment of today by its hour, and any other by its day."""
+    local = moment.astimezone(zone)
+    is_today = local.date() == clock.utc_now().astimezone(zone).date()
+    return f"{local:%H:%M}" if is_today else f"{local.day}.{local.month}."
 
 
 def _titles(sources: Sequence[Any]) -> list[str]:

@@ -57,6 +57,14 @@ class ConversationPage:
 
 
 @dataclass(frozen=True)
+class Addressee:
+    """Whom a message of ours is for."""
+
+    conversation_id: UUID
+    name: str | None
+
+
+@dataclass(frozen=True)
 class Journey:
     """How far one event of a customer came: a moment for each thing that has happened."""
 
@@ -145,6 +153,13 @@ LEFT JOIN effect ON effect.key = answer.effect_key
 WHERE event.id = :event_id ORDER BY event.id LIMIT 1
 """
 
+ADDRESSEES = """
+SELECT message.effect_key, message.conversation_id, contact.name FROM message
+JOIN conversation ON conversation.id = message.conversation_id
+JOIN contact ON contact.id = conversation.contact_id
+WHERE message.effect_key = ANY(cast(:keys AS text[])) ORDER BY message.effect_key LIMIT :limit
+"""
+
 
 async def list_conversations(
     session: Session, business_id: int, limit: int = 50, before: datetime | None = None
@@ -166,6 +181,14 @@ async def read_conversation(
     found = await session.execute(text(MESSAGES), {"conversation_id": conversation_id, "limit": limit})
     messages = [MessageRow(**message._mapping) for message in found]  # noqa: SLF001 -- SQLAlchemy's public name
     return ConversationPage(_conversation(row), messages[::-1])
+
+
+async def read_addressees(session: Session, effect_keys: Sequence[str]) -> dict[str, Addressee]:
+    """Return, by the key of its effect, whom each of these messages is for."""
+    if not effect_keys:
+        return {}
+    rows = await session.execute(text(ADDRESSEES), {"keys": list(effect_keys), "limit": len(effect_keys)})
+    return {row.effect_key: Addressee(row.conversation_id, row.name) for row in rows}
 
 
 async def read_newest_steps(session: Session, business_id: int) -> Journey | None:

@@ -1,0 +1,21 @@
+// The jobs page: every list follows the stream, and what is ticked stays ticked.
+
+import { fill, fromTemplate } from "./fill.js";
+import { Live } from "./live.js";
+
+function show(name, { rows, amount }) {
+  const list = document.getElementById(name);
+  const kept = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  const wanted = new Set(rows.map((view) => view.id));
+  for (const [id, row] of kept) if (!wanted.has(id)) row.remove();
+  rows.forEach((view, place) => {
+    const row = kept.get(view.id) ?? fromTemplate(`${name}-template`, view);
+    if (kept.has(view.id)) fill(row, view);
+    if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
+  });
+  list.parentElement.dataset.amount = amount;
+}
+
+new Live(document.getElementById("live").dataset.url, {
+  jobs: (board) => { for (const [name, part] of Object.entries(board)) show(name, part); },
+});
