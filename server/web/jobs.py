@@ -30,6 +30,7 @@ TURNS = 10
 # Hints come with every message; these lists are read again every two seconds at most.
 READ_EVERY_S = 2.0
 PICK = "job:"
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,120}")
 
 KINDS = {"webhook_process_job": "jobs.kind.webhook"}
 PROVIDERS = {"whatsapp_bridge": "WhatsApp"}
@@ -78,9 +79,11 @@ async def run_again(_: Request, visit: MemberVisit) -> Response:
 
 async def cancel(_: Request, visit: MemberVisit) -> Response:
     """Cancel a job that still waits."""
-    login = visit.login
-    async with visit.context.database.transaction(login.business_id, user_id=login.user_id) as session:
-        was_cancelled = await own_jobs.cancel(session, login.business_id, visit.form.get("job", ""))
+    login, job_id = visit.login, visit.form.get("job", "")
+    was_cancelled = False
+    if JOB_ID.fullmatch(job_id):
+        async with visit.context.database.transaction(login.business_id, user_id=login.user_id) as session:
+            was_cancelled = await own_jobs.cancel(session, login.business_id, job_id)
     return RedirectResponse(f"{PATH}?said={'cancelled' if was_cancelled else 'too_late'}", 303)
 
 
@@ -183,7 +186,8 @@ def _chosen(form: Mapping[str, str]) -> list[str] | None:
     """Return the ids that a form ticks, or None where it means all."""
     if form.get("what") == "all":
         return None
-    return [name.removeprefix(PICK) for name in form if name.startswith(PICK)]
+    ticked = (name.removeprefix(PICK) for name in form if name.startswith(PICK))
+    return [job_id for job_id in ticked if JOB_ID.fullmatch(job_id)]
 
 
 def _picks(chosen: Sequence[str] | None) -> dict[str, str]:

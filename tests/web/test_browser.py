@@ -116,6 +116,38 @@ async def test_the_inbox_returns_to_the_log_in_page_when_the_session_ends(
     assert await _until(lambda: _is_at(window.page, "/login"))
 
 
+async def test_the_jobs_page_follows_its_lists_and_what_is_ticked_stays_ticked(
+    window: Window, site: Site, shops: Shops
+) -> None:
+    story = shops.dana
+    for name in "ab":
+        await story.connection.execute(
+            "INSERT INTO job (id, business_id, kind, queue, urgency, state, reason, finished_at)"
+            " VALUES ($1, $2, 'webhook_process_job', 'default', 0, 'failed', 'KeyError', now())",
+            *(f"webhook_process_job-1-{name}", story.business_id),
+        )
+    await window.page.goto(f"{site.url}/jobs?lang=en")
+    await window.page.check("[data-id=webhook_process_job-1-a] input")
+    event_id = await story.arrives("W1")
+    site.hints.tell(story.business_id)
+    assert await window.shows("#waiting .job-name", "A customer's message")
+    await story.starts(event_id)
+    assert await window.shows("#running .job-name", "A customer's message")
+    assert await window.shows("[data-part=waiting][data-amount=none] .none", "Nothing waits")
+    await story.job_is(event_id, "done")
+    assert await window.shows("[data-part=running][data-amount=none] .none", "Nothing runs")
+
+    await window.page.click("button[value=chosen]")
+    assert await window.shows(".card", "To run again: 1.")
+    await window.page.click("button[name=sure]")
+    assert await window.shows(".said", "Running again: 1.")
+    assert await window.shows("#waiting .job-id", "webhook_process_job-1-a")
+    await window.page.click("#waiting button")
+    assert await window.shows(".said", "It was cancelled.")
+    assert await window.page.locator("#ended .job-id").all_inner_texts() == ["webhook_process_job-1-b"]
+    assert window.complaints == []
+
+
 async def _is_at(page: Page, path: str) -> bool:
     return path in page.url
 

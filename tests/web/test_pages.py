@@ -13,6 +13,7 @@ from tests.web.site import Site, open_site
 
 PATHS = (
     *("/", "/login", "/inbox", "/demo", "/live", "/enter/x", f"/inbox/{UUID(int=7)}"),
+    *("/jobs", "/jobs/again", "/jobs/cancel"),
     *("/static/none.css", "/nowhere", "/inbox/not-an-id"),
 )
 
@@ -35,7 +36,7 @@ async def test_only_the_demo_may_embed_and_only_the_simulator(dana: httpx.AsyncC
     assert demo.replace("; frame-src http://127.0.0.1:9", "") == inbox
 
 
-@pytest.mark.parametrize("path", ["/inbox", "/demo", "/login"])
+@pytest.mark.parametrize("path", ["/inbox", "/demo", "/login", "/jobs"])
 async def test_pages_hold_no_inline_script_or_style(dana: httpx.AsyncClient, path: str) -> None:
     page = (await dana.get(path, follow_redirects=True)).text
     assert "<style" not in page
