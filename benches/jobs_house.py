@@ -81,6 +81,8 @@ class House:
             "SECRET_KEY": "k" * 40,
             "HEALTH_PORT": str(any_free_port()),
             "LOG_LEVEL": "warning",
+            # The counters are kept in files, as in production: decided as the library is imported.
+            "PROMETHEUS_MULTIPROC_DIR": tempfile.mkdtemp(dir=self.folder),
         }
         return self.environ(**(told | more))
 

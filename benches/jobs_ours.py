@@ -1,5 +1,7 @@
 """Our worker with the bench's kinds in its catalogue; `--bare` leaves the ledger out.
 
+`--scheduler` is our scheduler, which knows the same kinds.
+
 The bare worker is the same `WorkerProcess` on a ledger that says yes to everything: what remains
 is the layer on RQ, with its registries, heartbeats and batches, and no PostgreSQL at all.
 """
@@ -16,6 +18,7 @@ from benches import jobs_work
 from server.queue.kinds import Urgency, handles, job
 from server.queue.ledger import Claim, Ending, Ledger
 from server.queue.run import Run
+from server.scheduler.run_scheduler import main as keep_time
 from server.worker import child
 from server.worker.__main__ import main
 from server.worker.process import WorkerProcess
@@ -108,4 +111,4 @@ class BareProcess(WorkerProcess):
 if __name__ == "__main__":
     if "--bare" in sys.argv:
         child.WorkerProcess = BareProcess  # type: ignore[misc]
-    sys.exit(main())
+    sys.exit(keep_time() if "--scheduler" in sys.argv else main())

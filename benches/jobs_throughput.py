@@ -76,11 +76,9 @@ def dramatiq(threads: int, jobs: int) -> Crew:
     return Crew(f"2 × {threads} threads", jobs, once(*command))
 
 
-def huey(sort: str, workers: int, jobs: int) -> Crew:
+def huey(threads: int, jobs: int) -> Crew:
     command = ("huey.bin.huey_consumer", "benches.jobs_peers_huey.huey", "--quiet", "--no-periodic")
-    if sort == "process":
-        return Crew("one process each, 2", jobs, once(*command, "-k", "process", "-w", "2"))
-    return Crew(f"2 × {workers} threads", jobs, twice(*command, "-k", "thread", "-w", str(workers)))
+    return Crew(f"2 × {threads} threads", jobs, twice(*command, "-k", "thread", "-w", str(threads)))
 
 
 def celery(pool: str, jobs: int) -> Crew:
@@ -104,8 +102,8 @@ CONTENDERS = {
     ),
     "celery_safe": Contender(
         "Celery, acks late, result in PostgreSQL",
-        celery("prefork", 2_000),
-        celery("threads", 2_000),
+        celery("prefork", 1_000),
+        celery("threads", 1_000),
         "benches.jobs_peers_celery",
         SAFE,
     ),
@@ -121,9 +119,7 @@ CONTENDERS = {
         Crew("2 × 100 at a time, uvloop", 12_000, _TASKIQ),
         "benches.jobs_peers_taskiq",
     ),
-    "huey": Contender(
-        "Huey", huey("process", 1, 12_000), huey("thread", 50, 8_000), "benches.jobs_peers_huey"
-    ),
+    "huey": Contender("Huey", huey(50, 12_000), huey(50, 8_000), "benches.jobs_peers_huey"),
     "arq": Contender(
         "arq",
         Crew("2 × 100 at a time, uvloop", 2_000, _ARQ),
