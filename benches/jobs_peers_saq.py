@@ -16,7 +16,8 @@ CONCURRENCY = 100
 
 
 def queue() -> RedisQueue:
-    return RedisQueue(Redis.from_url(jobs_work.REDIS_URL))
+    # The client's own limit is a hundred: fewer than so many jobs and the worker's housekeeping need.
+    return RedisQueue(Redis.from_url(jobs_work.REDIS_URL, max_connections=1000))
 
 
 async def fill(load: str, count: int) -> None:

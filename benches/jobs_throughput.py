@@ -17,9 +17,11 @@ from pathlib import Path
 from benches.jobs_house import BUSINESS, OUR_WORKER, PYTHON, House
 from benches.jobs_ours import LOADS
 from benches.jobs_report import Target, times
+from benches.jobs_work import Mark
 from server.queue.asking import Asked, first_dispatch
 
-WITHIN_S = 180
+WITHIN_S = 60
+ENOUGH = 0.95
 BIN = Path(PYTHON).parent
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -157,7 +159,7 @@ async def once_through(house: House, contender: Contender, load: str) -> float:
         await _fill_ours(house, load, crew.jobs, bare="--bare" in crew.commands[0])
         env = house.ours(**contender.env)
     with house.running(*crew.commands, env=env):
-        marks = await house.until_marked(crew.jobs, within_s=WITHIN_S)
+        marks = await _marks(house, contender, crew.jobs)
         if contender is CONTENDERS["ours"]:
             await _until_recorded(house)
     moments = sorted(mark.at for mark in marks)
@@ -165,6 +167,17 @@ async def once_through(house: House, contender: Contender, load: str) -> float:
     rate = len(moments) * 0.8 / (last - first)
     print(f"{contender.title:45} {load:5} {rate:8.0f} /s", flush=True)
     return rate
+
+
+async def _marks(house: House, contender: Contender, jobs: int) -> list[Mark]:
+    try:
+        return await house.until_marked(jobs, within_s=WITHIN_S)
+    except TimeoutError:
+        # A peer that lost a few has its figure all the same: the steady part ends before the last tenth.
+        if not contender.module or len(house.marks) < jobs * ENOUGH:
+            raise
+        print(f"{contender.title}: {len(house.marks)} of {jobs} jobs ran, then none for long", flush=True)
+        return house.marks
 
 
 async def _fill_by(house: House, contender: Contender, load: str) -> None:
