@@ -119,8 +119,11 @@ class Dispatcher:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             asked = [item for item in batch if isinstance(item, Dispatch)]
-            straight = [one for one in asked if self._shares.take(one.business_id)]
-            await self._leave_to_window([one for one in asked if one not in set(straight)])
+            straight: list[Dispatch] = []
+            held: list[Dispatch] = []
+            for one in asked:
+                (straight if self._shares.take(one.business_id) else held).append(one)
+            await self._leave_to_window(held)
             try:
                 await self._write(straight, [item for item in batch if isinstance(item, Changed)])
             except (RedisError, OSError, TimeoutError) as error:

@@ -92,7 +92,8 @@ class Sweeper:
         waiting = await self._waiting_in_redis(suspects)
         lost = [one for one in suspects if one.queue in waiting and one.rq_id not in waiting[one.queue]]
         await self._take_back(connection, lost)
-        seen = [one.job_id for one in suspects if one not in set(lost)]
+        found_lost = {one.job_id for one in lost}
+        seen = [one.job_id for one in suspects if one.job_id not in found_lost]
         if seen:
             await connection.execute(statements.MARK_SEEN, seen)
         if lost:
