@@ -18,7 +18,10 @@ async def test_a_commit_is_hinted_to_its_business_alone(engine):
         async with engine.api.transaction(6) as session:
             session.outbox.append(Changed(6, "conversation", "c1"))
 
-        assert await asyncio.wait_for(anext(ours), 5) == Changed(6, "conversation", "c1")
+        # Channels know no database numbers: another test's hints may be heard here too.
+        async with asyncio.timeout(5):
+            while await anext(ours) != Changed(6, "conversation", "c1"):
+                pass
         other = asyncio.ensure_future(anext(theirs))
         done, _ = await asyncio.wait([other], timeout=0.2)
         assert not done
