@@ -41,11 +41,12 @@ QUICK = {"JOB_LEASE_S": "2", "SCHEDULER_CYCLE_S": "0.2", "DRAIN_GRACE_S": "2", "
 class Installation:
     """Everything of one installation; `log` holds what the processes wrote."""
 
-    def __init__(self, postgres: Postgres, valkey: Valkey, folder: Path) -> None:
+    def __init__(self, postgres: Postgres, server: Child, valkey: Valkey, folder: Path) -> None:
         names = [*(role.value for role in Role), "simulator"]
         ports = {name: any_free_port() for name in names}
         self.postgres = postgres
         self.valkey = valkey
+        self._server = server
         self.addresses = Addresses(
             host="127.0.0.1",
             ports=ports,
@@ -188,6 +189,12 @@ class Installation:
         async with Redis.from_url(self.addresses.redis_url) as client:
             return await client.execute_command(*command)
 
+    async def crash_postgres(self) -> None:
+        """Restart PostgreSQL in the middle of whatever it does, by its immediate shutdown."""
+        self._server.send(signal.SIGQUIT)
+        await self._server.wait()
+        self._server = await self.postgres.start()
+
     def processes_of(self, name: str) -> list[int]:
         """Return the pids of the processes that the oldest program of this name has forked."""
         return [child.pid for child in psutil.Process(self.running[name][0].pid).children(recursive=True)]
@@ -207,8 +214,7 @@ async def installation(sockets: Path, folder: Path) -> AsyncIterator[Installatio
     """Own PostgreSQL and Valkey with a demo business, and nothing else running yet."""
     postgres, valkey = throwaway_postgres(sockets), throwaway_valkey(sockets)
     await valkey.start()
-    await postgres.start()
-    found = Installation(postgres, valkey, folder)
+    found = Installation(postgres, await postgres.start(), valkey, folder)
     try:
         await found.prepare()
         yield found

@@ -14,6 +14,8 @@ import asyncpg
 import httpx
 from redis.asyncio import Redis
 
+from server.queue.statements import LANE_IS_FREE, NOT_PAUSED
+
 MOST_LINES = 100
 
 IN_DATABASE: Mapping[str, str] = {
@@ -21,12 +23,15 @@ IN_DATABASE: Mapping[str, str] = {
         SELECT event.id::text AS what FROM inbox_event AS event
         LEFT JOIN job ON job.kind = 'webhook_process_job' AND job.payload ->> 'event_id' = event.id::text
         GROUP BY event.id HAVING count(job.id) <> 1""",
-    "I3 unfinished, with neither a live lease, nor a dispatch, nor a due time": """
+    # A backlog waits in the ledger for its turn: what is not dispatched counts where its queue stands still.
+    "I3 unfinished, with neither a live lease, nor a dispatch, nor a due time, nor a turn to come": f"""
         SELECT id AS what FROM job
         WHERE (state = 'running' AND lease_until < now() - interval '60 s')
            OR (state = 'ready' AND greatest(due_at, dispatched_at) < now() - interval '60 s'
-               AND NOT EXISTS (SELECT FROM job AS ahead WHERE ahead.lane = job.lane AND ahead.seq < job.seq
-                               AND ahead.state IN ('ready', 'running')))""",
+               AND {NOT_PAUSED} AND {LANE_IS_FREE}
+               AND (dispatched_at IS NOT NULL OR NOT EXISTS (
+                   SELECT FROM job AS served WHERE served.queue = job.queue
+                     AND (served.state = 'running' OR served.started_at > now() - interval '60 s'))))""",  # noqa: S608 -- composed of constants
     "I4 sent, but no provider named it": """
         SELECT key AS what FROM effect WHERE state = 'sent' AND coalesce(provider_ref, '') = ''""",
     "I4 still sending, and no run holds it": """
