@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server import clock
+from server import clock, tasks
 from server.db import Session
 from server.domains import accounts
 from server.errors import StoreUnavailableError
@@ -133,7 +133,7 @@ class LiveResponse(Response):
 
     @asynccontextmanager
     async def _listening(self, receive: Receive) -> AsyncIterator[None]:
-        tasks = [
+        listening = [
             asyncio.create_task(self._follow_hints()),
             asyncio.create_task(self._end_with_client(receive)),
             asyncio.create_task(self._end_with_server()),
@@ -141,10 +141,7 @@ class LiveResponse(Response):
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-            for failure in ends:
+            for failure in await tasks.end(*listening):
                 if isinstance(failure, Exception):
                     log.warning("live_feed_failed", error=type(failure).__name__)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from server import tasks
 from server.clock import monotonic_s
 from server.config import Settings
 from server.errors import StartRefusedError, StoreUnavailableError
@@ -81,9 +82,7 @@ async def _work(settings: Settings, queues: Sequence[str], post: Post) -> None:
         try:
             await process.run(drain_grace_s=settings.drain_grace_s)
         finally:
-            for task in (looking, settling):
-                task.cancel()
-            await asyncio.gather(looking, settling, return_exceptions=True)
+            await tasks.end(looking, settling)
 
 
 def _stop_on_signals(process: WorkerProcess) -> None:

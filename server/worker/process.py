@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server import tasks
 from server.clock import monotonic_s
 from server.db.gathering import Gathering
 from server.db.session import Database
@@ -144,9 +145,7 @@ class WorkerProcess:
                 await self._look()
             await self._drain(drain_grace_s)
         finally:
-            for task in upkeep:
-                task.cancel()
-            await asyncio.gather(*upkeep, return_exceptions=True)
+            await tasks.end(*upkeep)
             await self._view.unregister()
         log.info("worker_stopped", worker=self.name)
 
@@ -346,13 +345,13 @@ class WorkerProcess:
             await self._view.heartbeat([one.run.claim for one in self._running.values()])
 
     async def _drain(self, grace_s: float) -> None:
-        tasks = list(self._running)
-        log.info("worker_draining", jobs=len(tasks), grace_s=grace_s)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
-            for task in tasks:
+        running = list(self._running)
+        log.info("worker_draining", jobs=len(running), grace_s=grace_s)
+        if running:
+            await asyncio.wait(running, timeout=grace_s)
+            for task in running:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=CANCEL_WAIT_S)
+            await asyncio.wait(running, timeout=CANCEL_WAIT_S)
         await self._dispatcher.flushed()
 
     async def _pause(self, seconds: float) -> None:

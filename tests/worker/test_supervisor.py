@@ -17,6 +17,7 @@ from rq.command import send_stop_job_command
 from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
+from server import tasks
 from server.stack.sockets import any_free_port
 from tests.engine import eventually
 from tests.processes import is_alive
@@ -73,7 +74,7 @@ def supervised(engine, database_url, redis_url, tmp_path):
             await eventually(worker.is_ready, within_s=30, what="a ready worker")
             yield worker
         finally:
-            sweeping.cancel()
+            await tasks.end(sweeping)
             await worker.http.aclose()
             if popen.poll() is None:
                 popen.kill()
