@@ -8,7 +8,14 @@ import pytest
 
 from server.queue import Changed
 from server.queue.live import RedisLive
-from tests.engine import eventually
+from tests.engine import eventually, open_engine
+
+
+@pytest.fixture
+async def engine(clean_database, own_valkey):
+    # Channels know no database numbers: on a shared server another test's hints would be heard too.
+    async with open_engine(clean_database, own_valkey.url()) as engine:
+        yield engine
 
 
 async def test_a_commit_is_hinted_to_its_business_alone(engine):
@@ -18,10 +25,7 @@ async def test_a_commit_is_hinted_to_its_business_alone(engine):
         async with engine.api.transaction(6) as session:
             session.outbox.append(Changed(6, "conversation", "c1"))
 
-        # Channels know no database numbers: another test's hints may be heard here too.
-        async with asyncio.timeout(5):
-            while await anext(ours) != Changed(6, "conversation", "c1"):
-                pass
+        assert await asyncio.wait_for(anext(ours), 5) == Changed(6, "conversation", "c1")
         other = asyncio.ensure_future(anext(theirs))
         done, _ = await asyncio.wait([other], timeout=0.2)
         assert not done
