@@ -59,6 +59,7 @@ class Installation:
         )
         self.log = folder / "log.txt"
         self.running: dict[str, list[Child]] = {}
+        self.ports: dict[str, list[int]] = {}
         self.admin_link = ""
         self.http = httpx.AsyncClient(base_url=self.addresses.public_url, timeout=20)
         self.simulator = httpx.AsyncClient(base_url=self.addresses.simulator_url, timeout=20)
@@ -94,6 +95,7 @@ class Installation:
             with self.log.open("ab") as output:
                 child = Child.spawn(told, output=output.fileno())
             self.running.setdefault(name, []).append(child)
+            self.ports.setdefault(name, []).append(where.ports[name])
             await until_ready(child, within_s=30)
 
     async def start_all(self, *names: str) -> None:

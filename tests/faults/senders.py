@@ -15,6 +15,7 @@ from tests.engine import eventually
 from tests.processes import Installation, text_message
 
 # A question that the demo business's knowledge answers.
+REFUSED = 400
 QUESTION = "כמה עולה פריצת דלת?"
 
 
@@ -37,6 +38,12 @@ async def tell(house: Installation, number: int, *, group: int = 0, within_s: fl
 async def tell_all(house: Installation, count: int, *, group: int = 0) -> None:
     """Post that many messages at once, each of a customer of its own."""
     await asyncio.gather(*(tell(house, number, group=group) for number in range(count)))
+
+
+async def taken_sends(house: Installation) -> list[str]:
+    """Return the key of each send that the provider took on, in order."""
+    calls = [call for call in await house.sends() if (call["answer"] or {}).get("status", 200) < REFUSED]
+    return [call["request"]["body"]["idempotencyKey"] for call in calls]
 
 
 async def until_answered(house: Installation, count: int, *, within_s: float = 90) -> None:
