@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.engine import eventually
 from tests.processes import text_message
 
 QUESTION = "כמה עולה פריצת דלת?"
 
 
+@pytest.mark.fault("F11")
 async def test_without_postgresql_nothing_is_acknowledged_and_the_senders_retry_is_answered(house):
     await house.postgres.stop()
     refused = await house.post(text_message(QUESTION, message_id="R1"))
@@ -29,6 +32,7 @@ async def accepted(house, message):
     return (await house.post(message)).status_code == 200
 
 
+@pytest.mark.fault("F8")
 async def test_messages_that_come_while_redis_is_away_are_answered_when_it_is_back(house):
     await house.valkey.stop()
     answers = [
@@ -44,6 +48,7 @@ async def test_messages_that_come_while_redis_is_away_are_answered_when_it_is_ba
     assert await house.broken_promises() == []
 
 
+@pytest.mark.fault("F7")
 async def test_a_flush_of_redis_while_messages_come_in_loses_and_doubles_nothing(house):
     async def write(number):
         answer = await house.post(text_message(QUESTION, phone=f"9725022222{number:02}"))
@@ -69,6 +74,7 @@ async def redis_command(house, command):
         await client.execute_command(command)
 
 
+@pytest.mark.fault("F1")
 async def test_a_worker_killed_in_the_middle_of_a_reply_leaves_one_reply(house):
     await house.simulator.post(
         "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 3000}
@@ -86,6 +92,7 @@ async def test_a_worker_killed_in_the_middle_of_a_reply_leaves_one_reply(house):
     assert await house.broken_promises() == []
 
 
+@pytest.mark.fault("F20")
 async def test_an_answer_that_the_provider_dropped_is_settled_by_its_receipt_and_not_sent_again(house):
     await house.simulator.post(
         "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "drop_answer": True}
@@ -103,6 +110,7 @@ async def settled(house):
     return await house.value("SELECT state IN ('sent', 'confirmed') FROM effect")
 
 
+@pytest.mark.fault("F4")
 async def test_a_frozen_worker_that_wakes_up_sends_nothing_more(house):
     await house.simulator.post(
         "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 1500}
@@ -120,6 +128,7 @@ async def test_a_frozen_worker_that_wakes_up_sends_nothing_more(house):
     assert await house.broken_promises() == []
 
 
+@pytest.mark.fault("F28")
 async def test_a_worker_that_is_told_to_stop_ends_in_time_and_another_answers(house):
     await house.simulator.post(
         "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "delay_ms": 800}
@@ -135,6 +144,7 @@ async def test_a_worker_that_is_told_to_stop_ends_in_time_and_another_answers(ho
     assert await house.broken_promises() == []
 
 
+@pytest.mark.fault("F16")
 async def test_two_workers_and_two_schedulers_answer_each_message_once(house):
     await house.start("worker", "scheduler")
 

@@ -31,6 +31,7 @@ async def reopen(engine):
     await engine.look.execute("UPDATE provider_account SET closed_until = now() - interval '1 second'")
 
 
+@pytest.mark.fault("F19")
 async def test_failures_in_a_row_close_the_account_to_every_process_and_to_no_other(engine):
     first, second = Accounts(engine.worker), Accounts(engine.worker)
 
@@ -91,6 +92,7 @@ async def test_a_trial_that_fails_closes_it_for_longer_and_one_that_works_opens_
     assert await asyncio.gather(*(accounts.admit(SHOP) for _ in range(50))) == [0] * 50
 
 
+@pytest.mark.fault("F21")
 async def test_a_provider_that_asks_to_wait_is_left_alone_by_every_process(engine):
     first, second = Accounts(engine.worker), Accounts(engine.worker)
     await fail(first, ProviderBusyError("slow down", retry_after_s=60))
@@ -101,6 +103,7 @@ async def test_a_provider_that_asks_to_wait_is_left_alone_by_every_process(engin
     assert 55 < told.value.retry_after_s <= 90
 
 
+@pytest.mark.fault("F21")
 async def test_all_processes_together_keep_the_rate(engine):
     limited = Account("whatsapp_bridge", "limited", per_second=40, burst=10)
     processes = [Accounts(engine.worker) for _ in range(4)]
@@ -153,6 +156,7 @@ class SlowModel:
         raise ProviderUnknownError("timed out")
 
 
+@pytest.mark.fault("F19")
 async def test_a_model_that_does_not_answer_is_soon_not_waited_for(engine):
     slow = SlowModel()
     model = SharedModel(slow, Accounts(engine.worker), Account("openai", "here"))

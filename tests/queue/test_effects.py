@@ -59,6 +59,7 @@ async def effect_state(engine):
     return await engine.look.fetchval("SELECT state FROM effect WHERE key = $1", KEY)
 
 
+@pytest.mark.fault("F20")
 async def test_a_second_run_does_not_send_what_the_first_sent(engine):
     provider = Provider()
     run = await claimed_run(engine)
@@ -131,6 +132,7 @@ async def test_what_a_dead_process_was_sending_becomes_unknown(engine):
     assert await effect_state(engine) == "unknown"
 
 
+@pytest.mark.fault("F20")
 async def test_evidence_from_outside_settles_an_unknown_effect(engine):
     run = await claimed_run(engine)
     await send(run, Provider(ProviderUnknownError("timed out")))
@@ -142,6 +144,7 @@ async def test_evidence_from_outside_settles_an_unknown_effect(engine):
     assert await effect_state(engine) == "confirmed"
 
 
+@pytest.mark.fault("F20")
 async def test_a_late_answer_of_the_first_process_is_accepted(engine):
     run = await claimed_run(engine)
     answered = asyncio.Event()

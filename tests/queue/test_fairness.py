@@ -66,6 +66,7 @@ async def test_a_business_that_asks_for_little_goes_straight_in_behind_little(en
         assert (await in_redis(engine)).index(QUIET) < STRAIGHT_AT_ONCE + 100
 
 
+@pytest.mark.fault("F25")
 @pytest.mark.parametrize("waiting", [100, 5000], ids=["few are due", "many are due"])
 async def test_what_comes_due_for_a_business_is_not_behind_anothers_line(engine, waiting):
     with job_kind(Reply, nothing):
@@ -117,6 +118,7 @@ async def until_done(engine, count, within_s=20):
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.fault("F25")
 async def test_a_reply_finds_a_place_while_long_work_fills_the_worker(engine):
     release = asyncio.Event()
 
@@ -140,6 +142,7 @@ async def test_a_reply_finds_a_place_while_long_work_fills_the_worker(engine):
             release.set()
 
 
+@pytest.mark.fault("F25")
 async def test_upkeep_is_done_under_a_flood_of_urgent_work(engine):
     async def short(_run, _payload):
         await asyncio.sleep(0.02)

@@ -16,6 +16,7 @@ async def rq_ids(engine, queue="default"):
     return [one.decode() for one in await engine.redis.lrange(f"rq:queue:{queue}", 0, -1)]
 
 
+@pytest.mark.fault("F7")
 async def test_after_a_flush_everything_that_waited_is_dispatched_again(engine):
     ids = [await engine.ask(WebhookProcess(uuid4())) for _ in range(5)]
     await engine.sweeper.sweep()

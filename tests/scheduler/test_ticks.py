@@ -49,6 +49,7 @@ async def test_a_due_slot_is_one_row_and_one_job(registered):
     )
 
 
+@pytest.mark.fault("F16")
 async def test_five_schedulers_at_once_make_one_job_a_slot(registered):
     await go_back(registered, "5 minutes")
 
@@ -60,6 +61,7 @@ async def test_five_schedulers_at_once_make_one_job_a_slot(registered):
     )
 
 
+@pytest.mark.fault("F17")
 async def test_after_an_outage_the_latest_slot_runs_and_the_others_say_why_not(registered):
     await go_back(registered, "1 hour")
 

@@ -90,6 +90,7 @@ async def sweep_on(engine):
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize("deed", ["segfault", "exit", "kill", "from a task of its own"])
 async def test_a_job_that_breaks_its_process_costs_only_itself(engine, supervised, deed):
     async with supervised() as worker:
@@ -105,6 +106,7 @@ async def test_a_job_that_breaks_its_process_costs_only_itself(engine, supervise
     assert await engine.look.fetchval("SELECT deaths FROM job WHERE id = $1", culprit) == 3
 
 
+@pytest.mark.fault("F32")
 async def test_a_job_that_blocks_the_loop_runs_alone_in_the_end(engine, supervised):
     async with supervised(JOB_LEASE_S="4") as worker:
         innocent = [await engine.ask(Rough("wait", number)) for number in range(3)]
@@ -121,6 +123,7 @@ async def test_a_job_that_blocks_the_loop_runs_alone_in_the_end(engine, supervis
         assert await worker.is_ready()
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize("deed", ["segfault", "exit", "kill"])
 async def test_a_job_that_dies_alone_takes_no_process_of_others_with_it(engine, supervised, deed):
     async with supervised() as worker:
@@ -154,6 +157,7 @@ async def test_a_job_alone_ends_like_any_other(engine, supervised):
             await engine.until_state(one, "done", within_s=20)
 
 
+@pytest.mark.fault("F5")
 async def test_memory_that_is_not_there_fails_the_job_that_asks_for_it(engine, supervised):
     async with supervised(WORKER_MEMORY_MB="256"):
         neighbour = await engine.ask(Rough("wait"))
@@ -167,6 +171,7 @@ async def test_memory_that_is_not_there_fails_the_job_that_asks_for_it(engine, s
         await engine.until_state(neighbour, "done")
 
 
+@pytest.mark.fault("F2")
 async def test_no_process_outlives_its_supervisor(engine, supervised):
     async with supervised(WORKER_PROCESSES="2") as worker:
         await engine.ask(RoughAlone("wait long"))
@@ -192,6 +197,7 @@ async def test_a_killed_process_is_replaced_and_its_jobs_run_again_at_once(engin
         assert worker.processes != [process]
 
 
+@pytest.mark.fault("F32")
 async def test_a_process_that_stands_still_is_replaced_and_not_reported_healthy(engine, supervised):
     async with supervised(JOB_LEASE_S="10") as worker:
         [process] = worker.processes
@@ -233,6 +239,7 @@ async def test_rqs_stop_job_command_ends_a_running_job_within_two_seconds(
             await eventually(commanded, within_s=2)
 
 
+@pytest.mark.fault("F28")
 async def test_a_stopped_worker_gives_its_jobs_back_and_leaves_cleanly(engine, supervised, redis_url):
     with sync_redis.Redis.from_url(redis_url) as rq:
         async with supervised(WORKER_PROCESSES="2") as worker:

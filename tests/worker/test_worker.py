@@ -135,6 +135,7 @@ async def test_a_stale_dispatch_of_a_finished_job_runs_nothing(engine, rq):
         assert await engine.state(job_id) == "done"
 
 
+@pytest.mark.fault("F21")
 async def test_a_provider_that_asks_to_slow_down_uses_up_no_attempt(engine):
     async def handle(_run, _payload):
         raise ProviderBusyError("slow down", retry_after_s=60)
@@ -242,6 +243,7 @@ async def test_suspending_with_rq_stops_the_taking_of_jobs(engine, rq):
             await engine.until_state(job_id, "done")
 
 
+@pytest.mark.fault("F6")
 async def test_a_kind_that_this_worker_does_not_know_waits_for_an_upgrade(engine):
     async def handle(_run, _payload):
         return

@@ -149,6 +149,7 @@ async def test_an_echo_mistaken_for_a_person_is_put_right_by_the_providers_answe
     assert await shop.look("SELECT ai_paused_until FROM conversation") is None
 
 
+@pytest.mark.fault("F23")
 async def test_receipts_fold_by_rank_in_any_order(shop):
     await shop.deliver(shop.says(PRICE_QUESTION))
     await shop.settle()
@@ -158,6 +159,8 @@ async def test_receipts_fold_by_rank_in_any_order(shop):
         assert await shop.look("SELECT status FROM message WHERE author = 'assistant'") == shown
 
 
+@pytest.mark.fault("F20")
+@pytest.mark.fault("F23")
 async def test_a_receipt_that_comes_before_its_message_is_known_is_not_lost(shop):
     await shop.deliver(shop.receipt("REAL1", DELIVERED))
     await shop.settle()

@@ -31,6 +31,7 @@ def test_a_report_told_twice_changes_nothing_more(current, told):
     assert folded(folded(current, told), told) is folded(current, told)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize("order", list(permutations([DeliveryStatus.DELIVERED, DeliveryStatus.FAILED])))
 def test_what_was_delivered_did_not_fail_whichever_is_told_first(order):
     assert fold_all([DeliveryStatus.SENT, *order]) is DeliveryStatus.DELIVERED
