@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ async def test_on_a_terminal_the_table_is_live_until_ctrl_c(prosaas):
         env=prosaas.settings,
         stdout=follower,
         stderr=follower,
+        # As on a terminal: what a shell runs in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.set_blocking(leader, False)
     seen = bytearray()
@@ -82,9 +85,12 @@ async def test_on_a_terminal_the_table_is_live_until_ctrl_c(prosaas):
 
     try:
         await eventually(shown_twice, within_s=30)
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 10) == 130
     finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
         os.close(leader)
         os.close(follower)
 
