@@ -15,18 +15,24 @@ from benches.jobs_report import Target
 from server.db.session import Database
 from server.queue import statements
 from server.queue.asking import Asked, insert
+from server.queue.kinds import queues
 from server.queue.ledger import DEATHS_BEFORE_QUARANTINE, Ending, Ledger, Outcome
+from server.queue.window import FEW, MOST_BUSINESSES, SCHEDULERS_WINDOW
 
 TURNS = 60
 BATCH = 100
 WAITING = 2_000
 AT_A_TIME = 500_000
+QUEUES = sorted(queues())
 SWEEP: dict[str, tuple[str, tuple[Any, ...]]] = {
     "free leases": (statements.FREE_EXPIRED_LEASES, (1000, DEATHS_BEFORE_QUARANTINE)),
     "orphaned effects": (statements.ORPHANED_EFFECTS, (1000,)),
     "expire": (statements.EXPIRE, (1000,)),
     "suspects": (statements.SUSPECTS, (15.0, 10_000)),
-    "dispatch due": (statements.DISPATCH_DUE, (1000,)),
+    "dispatch due": (
+        statements.DISPATCH_DUE,
+        (QUEUES, [SCHEDULERS_WINDOW] * len(QUEUES), MOST_BUSINESSES, FEW),
+    ),
 }
 # Spread over a year, each with its one attempt, as the worker leaves them.
 FINISHED = """

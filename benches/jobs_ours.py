@@ -22,7 +22,6 @@ from server.scheduler.run_scheduler import main as keep_time
 from server.worker import child
 from server.worker.__main__ import main
 from server.worker.process import WorkerProcess
-from server.worker.taking import Intake
 
 enter = job(queue="default", urgency=Urgency.REPLY, timeout_s=120, retry_after_s=())
 
@@ -97,15 +96,8 @@ class BareProcess(WorkerProcess):
     """The worker's process without its ledger."""
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self._ledger = YesLedger(given["database"], lease_s=given["lease_s"])
-        self._intake = Intake(
-            given["queues"],
-            worker=given["place"].name,
-            redis=given["redis"],
-            ledger=self._ledger,
-            view=self._view,
-        )
+        ledger = YesLedger(given["database"], lease_s=given.pop("ledger").lease_s)
+        super().__init__(ledger=ledger, **given)
 
 
 if __name__ == "__main__":

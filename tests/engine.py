@@ -19,6 +19,7 @@ from server.ports import Outside
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.queue.kinds import HANDLERS, KIND_OF, KINDS, Handler, Urgency, job
+from server.queue.ledger import Ledger
 from server.queue.sweeper import Sweeper
 from server.worker.board import Board
 from server.worker.process import Place, WorkerProcess
@@ -82,7 +83,7 @@ class Engine:
             dispatcher=self.dispatcher,
             outside=outside,
             queues=["default", "low", "maintenance"],
-            lease_s=lease_s,
+            ledger=Ledger(self.worker, lease_s=lease_s),
             place=Place(f"test-{uuid4().hex[:6]}", Board(concurrency)),
         )
         task = asyncio.create_task(process.run(drain_grace_s=grace_s))

@@ -73,7 +73,7 @@ async def _work(settings: Settings, queues: Sequence[str], post: Post) -> None:
             dispatcher=house.dispatcher,
             outside=house.outside,
             queues=queues,
-            lease_s=settings.job_lease_s,
+            ledger=Ledger(house.database, lease_s=settings.job_lease_s),
             place=Place(post.name, post.board, Isolation(post.line, most=settings.worker_isolated)),
         )
         _stop_on_signals(process)

@@ -89,21 +89,21 @@ class WorkerProcess:
         dispatcher: Dispatcher,
         outside: Outside,
         queues: Sequence[str],
-        lease_s: float,
+        ledger: Ledger,
         place: Place,
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._outside = outside
         self._queues = list(queues)
-        self._ledger = Ledger(database, lease_s=lease_s)
+        self._ledger = ledger
         self._view = RqView(queues, name=place.name, client=redis)
         self._intake = Intake(
             queues,
             worker=place.name,
             slots=place.board.slots,
             redis=redis,
-            ledger=self._ledger,
+            ledger=ledger,
             view=self._view,
             window=Window(database, redis, dispatcher),
         )
