@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -48,33 +49,44 @@ class Ended:
 
 
 async def perform(run: Run, ledger: Ledger) -> Ended:
-    """Run one claimed job to its end; raises only when cancelled, and then the lease is given back."""
+    """Run one claimed job to its end; raises only when cancelled, and then the lease is given back.
+
+    The caller's task is the job's own: what is bound to its log lines ends with it.
+    """
     claim = run.claim
     started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(
+    structlog.contextvars.bind_contextvars(
         job_id=claim.job_id, business_id=claim.business_id, attempt=claim.attempts
-    ):
-        try:
-            crash_point(CrashPoint.AFTER_CLAIM)
-            ending = await _handle(run)
-            crash_point(CrashPoint.BEFORE_FINISH)
-            recorded = run.completed or (
-                # Whoever holds the job now writes its end; this run may write nothing.
-                ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
-            )
-            run.completed = True
-            crash_point(CrashPoint.AFTER_FINISH)
-        except StoreUnavailableError as error:
-            # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
-            log.warning("job_left_to_lease", error=str(error))
-            return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
-        finally:
-            SECONDS.labels(claim.kind).observe(time.perf_counter() - started)
-        ENDED.labels(claim.kind, ending.outcome.value).inc()
-        log.info(
-            "job_ended", kind=claim.kind, outcome=ending.outcome.value, reason=ending.reason, held=recorded
+    )
+    try:
+        crash_point(CrashPoint.AFTER_CLAIM)
+        ending = await _handle(run)
+        crash_point(CrashPoint.BEFORE_FINISH)
+        recorded = run.completed or (
+            # Whoever holds the job now writes its end; this run may write nothing.
+            ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
         )
+        run.completed = True
+        crash_point(CrashPoint.AFTER_FINISH)
+    except StoreUnavailableError as error:
+        # Nothing can be recorded: the lease runs out and the sweeper gives the job to another.
+        log.warning("job_left_to_lease", error=str(error))
+        return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
+    finally:
+        _seconds_of(claim.kind).observe(time.perf_counter() - started)
+    _ended_of(claim.kind, ending.outcome).inc()
+    log.info("job_ended", kind=claim.kind, outcome=ending.outcome.value, reason=ending.reason, held=recorded)
     return Ended(claim, ending, recorded)
+
+
+@cache
+def _seconds_of(kind: str) -> Histogram:
+    return SECONDS.labels(kind)
+
+
+@cache
+def _ended_of(kind: str, outcome: Outcome) -> Counter:
+    return ENDED.labels(kind, outcome.value)
 
 
 async def _handle(run: Run) -> Ending:

@@ -181,7 +181,6 @@ class WorkerProcess:
             task = asyncio.create_task(self._one(running), name=running.run.job_id, context=context)
             self._running[task] = running
             task.add_done_callback(self._forget)
-        RUNNING.set(len(self._running))
 
     async def _until_store_answers(self, popped: Sequence[Dispatch]) -> None:
         """Take nothing while nothing can be claimed: what this process took is another's to claim."""
@@ -265,7 +264,6 @@ class WorkerProcess:
     def _forget(self, task: asyncio.Task[None]) -> None:
         running = self._running.pop(task)
         self._board.release(running.slot)
-        RUNNING.set(len(self._running))
         self._slot_freed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job_task_broke", job_id=task.get_name(), error=type(error).__name__)
@@ -285,6 +283,7 @@ class WorkerProcess:
         """Show that the loop turns, and end what ran past its time and did not heed its cancellation."""
         while True:
             self._board.tick()
+            RUNNING.set(len(self._running))
             now = monotonic_s()
             for task, running in list(self._running.items()):
                 if now > running.overdue_at and not running.abandoned:
