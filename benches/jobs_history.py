@@ -11,7 +11,7 @@ import asyncpg
 
 from benches.jobs_house import BUSINESS, House
 from benches.jobs_ours import Noop
-from benches.jobs_report import Target
+from benches.jobs_report import Report, Target
 from server.db.session import Database
 from server.queue import statements
 from server.queue.asking import Asked, insert
@@ -49,7 +49,7 @@ FROM generate_series($1::bigint, $2::bigint) AS n
 """
 
 
-async def flatness(house: House, *, history: int) -> list[Target]:
+async def flatness(house: House, report: Report, *, history: int) -> list[Target]:
     """Time the statements on an empty ledger, then behind `history` finished jobs."""
     await house.clear()
     before = await _timings(house, first=10**9)
@@ -57,13 +57,15 @@ async def flatness(house: House, *, history: int) -> list[Target]:
     await _finish(house.look, history)
     print(f"{history:,} finished jobs inserted in {time.monotonic() - began:.0f} s", flush=True)
     after = await _timings(house, first=2 * 10**9)
-    found = []
-    print(f"\n| statement, median | 0 finished | {history:,} finished | ratio |\n|---|---|---|---|")
-    for name, alone_ms in before.items():
-        ratio = after[name] / alone_ms
-        print(f"| {name} | {alone_ms:.2f} ms | {after[name]:.2f} ms | {ratio:.2f} |")
-        found.append(Target(f"{name}: times as long behind {history:,} finished jobs", ratio, most=2))
-    return found
+    report.say(f"**Behind {history:,} finished jobs**")
+    report.table(
+        ["statement, median", "0 finished", f"{history:,} finished"],
+        [[name, f"{alone_ms:.2f} ms", f"{after[name]:.2f} ms"] for name, alone_ms in before.items()],
+    )
+    return [
+        Target(f"{name}: times as long behind {history:,} finished jobs", after[name] / alone_ms, most=2)
+        for name, alone_ms in before.items()
+    ]
 
 
 async def _finish(connection: asyncpg.Connection, history: int) -> None:

@@ -42,13 +42,32 @@ class Target:
         return "" if not self.bound else "holds" if self.holds else "**missed**"
 
 
-def print_targets(targets: Sequence[Target]) -> bool:
-    """Print what was found beside what was promised; tell whether all of it holds."""
-    print("\n| what | measured | target | |")
-    print("|---|---|---|---|")
-    for one in targets:
-        print(f"| {one.what} | {figure(one.found)} {one.unit} | {one.bound} | {one.verdict} |")
-    return all(one.holds for one in targets)
+class Report:
+    """What a run found, in Markdown: printed as it comes, and kept for the page."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def say(self, text: str) -> None:
+        """Print a paragraph or a table, and keep it."""
+        print(f"\n{text}", flush=True)
+        self.text += f"\n{text}\n"
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table, and keep it."""
+        lines = [heads, ["---"] * len(heads), *rows]
+        self.say("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+    def targets(self, targets: Sequence[Target]) -> bool:
+        """Tell what was found beside what was promised; return whether all of it holds."""
+        self.table(
+            ["what", "measured", "target", ""],
+            [
+                [one.what, f"{figure(one.found)} {one.unit}".strip(), one.bound, one.verdict]
+                for one in targets
+            ],
+        )
+        return all(one.holds for one in targets)
 
 
 def figure(number: float) -> str:
@@ -65,8 +84,8 @@ def times(medians: Mapping[str, Mapping[str, float]], ours: str, peer: str, load
     return f"{figure(medians[ours][load] / medians[peer][load])} ×"
 
 
-def print_machine() -> None:
-    """Print what all this ran on."""
+def machine() -> str:
+    """Return what all this ran on, and what it ran."""
     model = next(
         (line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "model: unknown"
     )
@@ -74,8 +93,8 @@ def print_machine() -> None:
     gigabytes = int(memory.split()[1]) / 1024**2
     processors = f"{os.cpu_count()} × {model.partition(':')[2].strip()}, {gigabytes:.0f} GiB"
     system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    print(f"\nMachine: {processors}, {system}; load before {os.getloadavg()[0]:.1f}")
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES), flush=True)
+    peers = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"Machine: {processors}, {system}; load before the run {os.getloadavg()[0]:.1f}. {peers}."
 
 
 def _lines(file: str) -> list[str]:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from benches.jobs_house import BUSINESS, OUR_WORKER, PYTHON, House
 from benches.jobs_ours import LOADS
-from benches.jobs_report import Target, times
+from benches.jobs_report import Report, Target, times
 from benches.jobs_work import Mark
 from server.queue.asking import Asked, first_dispatch
 
 WITHIN_S = 60
 ENOUGH = 0.95
 BIN = Path(PYTHON).parent
+TITLES = {"noop": "**No-op jobs**", "wait": "**Jobs that wait 5 ms**"}
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
 
@@ -132,8 +133,8 @@ CONTENDERS = {
 PEERS = ("dramatiq", "celery", "saq", "taskiq", "huey", "arq")
 
 
-async def measure(house: House, *, rounds: int, only: Sequence[str]) -> list[Target]:
-    """Run every contender under both loads, print the table, return the targets."""
+async def measure(house: House, report: Report, *, rounds: int, only: Sequence[str]) -> list[Target]:
+    """Run every contender under both loads, tell the tables, return the targets."""
     names = [name for name in CONTENDERS if not only or name in only]
     found: dict[str, dict[str, list[float]]] = {name: {"noop": [], "wait": []} for name in names}
     for _ in range(rounds):
@@ -144,7 +145,7 @@ async def measure(house: House, *, rounds: int, only: Sequence[str]) -> list[Tar
         name: {load: statistics.median(rates) for load, rates in loads.items()}
         for name, loads in found.items()
     }
-    _print(found, medians)
+    _tell(report, found, medians)
     return _targets(medians)
 
 
@@ -206,17 +207,23 @@ async def _until_recorded(house: House) -> None:
     await house.until(recorded, within_s=30)
 
 
-def _print(found: dict[str, dict[str, list[float]]], medians: dict[str, dict[str, float]]) -> None:
-    print("\n| system | set up for no-op | no-op jobs/s | RQ layer is | with ledger is |", end="")
-    print(" set up for waits | 5 ms-wait jobs/s | RQ layer is | with ledger is |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name, loads in medians.items():
-        cells = [CONTENDERS[name].title]
-        for load, rate in loads.items():
-            spread = f"{min(found[name][load]):,.0f}–{max(found[name][load]):,.0f}"
-            cells += [CONTENDERS[name].crew(load).setup, f"{rate:,.0f} ({spread})"]
-            cells += [times(medians, ours, name, load) for ours in ("bare", "ours")]
-        print("| " + " | ".join(cells) + " |")
+def _tell(
+    report: Report, found: dict[str, dict[str, list[float]]], medians: dict[str, dict[str, float]]
+) -> None:
+    for load, title in TITLES.items():
+        report.say(title)
+        report.table(
+            ["system", "set up", "jobs/s, median (range)", "RQ layer alone is", "with the ledger is"],
+            [
+                [
+                    CONTENDERS[name].title,
+                    CONTENDERS[name].crew(load).setup,
+                    f"{rates[load]:,.0f} ({min(found[name][load]):,.0f}–{max(found[name][load]):,.0f})",
+                    *(times(medians, ours, name, load) for ours in ("bare", "ours")),
+                ]
+                for name, rates in medians.items()
+            ],
+        )
 
 
 def _targets(medians: dict[str, dict[str, float]]) -> list[Target]:
