@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from server.clock import utc_now
 from server.db import Session
 from server.domains import contacts
 from server.domains.messaging import inbox, own, queries
@@ -130,7 +129,7 @@ async def _take_own(
     if ours is None:
         message_id = await _store(session, stored, event, conversation_id)
         if is_takeover(event):
-            await queries.hand_to_person(session, conversation_id, utc_now() + TAKEOVER)
+            await queries.hand_to_person(session, conversation_id, TAKEOVER)
     else:
         message_id = ours.id
         await own.learn_provider_id(session, ours, event.provider_id, channel)

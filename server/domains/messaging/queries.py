@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -269,13 +269,13 @@ async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
     )
 
 
-async def hand_to_person(session: Session, conversation_id: UUID, until: datetime) -> None:
-    """Leave a conversation to the person who wrote in it; nobody else is needed any more."""
+async def hand_to_person(session: Session, conversation_id: UUID, length: timedelta) -> None:
+    """Leave a conversation to the person who wrote in it for a while; nobody else is needed any more."""
     await session.execute(
         update(Conversation)
         .where(Conversation.id == conversation_id)
         .values(
-            ai_paused_until=func.greatest(Conversation.ai_paused_until, until),
+            ai_paused_until=func.greatest(Conversation.ai_paused_until, func.now() + length),
             needs_person=False,
         )
     )
