@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -28,12 +28,18 @@ def retry_after_s(answer: httpx.Response) -> float:
     """Return the seconds of Retry-After, as a number or a date, within 1 s and an hour (RFC 9110 §10.2.3)."""
     told = answer.headers.get("retry-after", "").strip()
     try:
-        seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told)
+        seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told, answer)
     except ValueError:
         seconds = UNSAID_S
     return min(max(seconds, 1.0), LONGEST_S)
 
 
-def _until(told: str) -> float:
+def _until(told: str, answer: httpx.Response) -> float:
+    # Against the clock that named the moment: ours may differ by more than the wait.
+    dated = answer.headers.get("date")
+    return (_moment(told) - (_moment(dated) if dated else utc_now())).total_seconds()
+
+
+def _moment(told: str) -> datetime:
     at = parsedate_to_datetime(told)
-    return (at.replace(tzinfo=at.tzinfo or UTC) - utc_now()).total_seconds()
+    return at.replace(tzinfo=at.tzinfo or UTC)
