@@ -43,6 +43,10 @@ MATRIX: Mapping[str, Fault] = {
         "PostgreSQL restarted at once in the middle of work", "503, never 200; the sender's retry is answered"
     ),
     "F12": Fault("PostgreSQL stalled: tables locked", "no 200 without a commit; work goes on afterwards"),
+    "F14": Fault(
+        "clocks of api, worker and scheduler that jump by two hours, or differ by ninety seconds and more",
+        "no slot, lease or delayed job is lost or doubled: only the database's clock is compared",
+    ),
     "F16": Fault("two and five schedulers, no lock, a deleted lock", "rows = slots"),
     "F17": Fault("all schedulers down for long", "the catch-up policy; skipped slots have reasons"),
     "F18": Fault(
