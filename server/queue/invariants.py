@@ -54,7 +54,7 @@ IN_DATABASE: Mapping[str, str] = {
         WHERE (state = 'enqueued' AND job_id IS NULL) OR (state = 'skipped' AND reason IS NULL)""",
     "I7 progress that does not add up": """
         SELECT id AS what FROM job
-        WHERE progress IS NOT NULL AND (progress ->> 'total')::bigint <>
+        WHERE progress IS NOT NULL AND (progress ->> 'total')::bigint IS DISTINCT FROM
             (SELECT sum(value::bigint) FROM jsonb_each_text(progress) WHERE key <> 'total')""",
     "I8 an outcome written by a token that did not hold the job": """
         SELECT job.id AS what FROM job JOIN job_attempt AS attempt ON attempt.job_id = job.id
@@ -133,7 +133,7 @@ def against_provider(effects: Iterable[Mapping[str, Any]], calls: Iterable[Mappi
     lines += [
         f"I4 the ledger says sent, the provider never saw it: {key}"
         for key, state in states.items()
-        if state == "sent" and key not in taken
+        if state in {"sent", "confirmed"} and key not in taken
     ]
     return lines
 
