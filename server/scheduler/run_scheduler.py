@@ -87,14 +87,23 @@ class Scheduler:
         if hold is Hold.ANOTHER:
             CYCLES.labels("standby").inc()
             return
+        try:
+            await self._keep_timetable()
+        finally:
+            # A timetable that is locked keeps nobody's reply waiting.
+            await self._sweep()
+        CYCLES.labels("done").inc()
+
+    async def _keep_timetable(self) -> None:
         if not self._registered:
             await ticks.register(self._house.database)
             self._registered = True
         await self._house.dispatcher.announce(await ticks.tick(self._house.database, self._zone))
+
+    async def _sweep(self) -> None:
         swept = await self._sweeper.sweep()
         if swept.did_something:
             log.info("swept", **{name: count for name, count in vars(swept).items() if count})
-        CYCLES.labels("done").inc()
 
     async def _wait(self) -> None:
         try:

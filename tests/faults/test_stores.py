@@ -11,6 +11,8 @@ from tests.engine import eventually
 from tests.faults.senders import QUESTION, ask_upkeep, tell, tell_all, until_answered, upkeep_done
 from tests.processes import text_message
 
+SLOTS = "SELECT count(*) >= 4 FROM schedule_slot WHERE schedule = 'whatsapp_sessions_cleanup_job'"
+
 
 @pytest.mark.slow
 @pytest.mark.fault("F7")
@@ -108,3 +110,25 @@ async def test_nothing_is_acknowledged_while_postgresql_is_stalled(house, table)
     await locker.close()
     await tell_all(house, 5)
     await until_answered(house, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F12")
+async def test_a_scheduler_whose_timetable_is_locked_is_not_stuck(house):
+    await house.value("UPDATE schedule SET watermark = now() - interval '21 minutes'")
+    locker = await asyncpg.connect(house.addresses.database_url)
+    held = locker.transaction()
+    await held.start()
+    await locker.execute("LOCK TABLE schedule IN ACCESS EXCLUSIVE MODE")
+
+    # Nobody tells Redis of these: only a sweep finds them.
+    await house.valkey.stop()
+    await tell_all(house, 3)
+    await house.valkey.start()
+    await until_answered(house, 3)
+
+    port = house.addresses.ports["scheduler"]
+    assert (await house.http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+    await held.rollback()
+    await locker.close()
+    await eventually(lambda: house.value(SLOTS), what="the slots of the timetable")
