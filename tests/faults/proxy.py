@@ -24,6 +24,7 @@ class Proxy:
         self._links: set[asyncio.Task[None]] = set()
         self._asked, self._answered = asyncio.Event(), asyncio.Event()
         self._is_cut = False
+        self._words, self._passings = b"", 0
         self.delay_s = 0.0
         self.port = 0
 
@@ -53,6 +54,15 @@ class Proxy:
         if answered:
             self._answered.clear()
 
+    def lose_answer_to(self, words: bytes, *, nth: int = 1) -> None:
+        """Let the nth question with these words through, and end its connection instead of the answer."""
+        self._words, self._passings = words, nth
+
+    @property
+    def has_lost_answer(self) -> bool:
+        """Tell whether that has happened."""
+        return bool(self._words) and self._passings <= 0
+
     def heal(self) -> None:
         """Let everything through again."""
         self._is_cut = False
@@ -74,22 +84,39 @@ class Proxy:
             return
         server_reader, server_writer = await asyncio.open_unix_connection(self._socket)
         try:
+            lost = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, server_writer, self._asked))
-                group.create_task(self._pass(server_reader, writer, self._answered))
+                group.create_task(self._ask(reader, server_writer, lost))
+                group.create_task(self._answer(server_reader, writer, lost))
         finally:
             server_writer.transport.abort()
 
-    async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: asyncio.Event
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
     ) -> None:
         while data := await reader.read(CHUNK):
-            await allowed.wait()
-            if self.delay_s:
-                await asyncio.sleep(self.delay_s)
-            writer.write(data)
-            await writer.drain()
+            if self._words and self._words in data:
+                self._passings -= 1
+                if self._passings == 0:
+                    lost.set()
+            await self._pass(data, writer, self._asked)
         raise ConnectionResetError("one side has closed")
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if lost.is_set():
+                raise ConnectionResetError("this answer is not to be heard")
+            await self._pass(data, writer, self._answered)
+        raise ConnectionResetError("one side has closed")
+
+    async def _pass(self, data: bytes, writer: asyncio.StreamWriter, allowed: asyncio.Event) -> None:
+        await allowed.wait()
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        writer.write(data)
+        await writer.drain()
 
 
 @asynccontextmanager

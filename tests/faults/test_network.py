@@ -1,4 +1,4 @@
-"""F18, F32: connections that are cut, and connections that fall silent."""
+"""F11, F18, F24, F32: connections that are cut, that fall silent, that lose the answer to a commit."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ async def until_answered(house, count, within_s=60):
     assert len(await house.sends()) == count
 
 
+EVENTS = "SELECT count(*) FROM inbox_event WHERE event_id = 'UNHEARD1'"
+# The first of what a worker commits, from a question to its sent answer.
+COMMITS_OF_A_REPLY = 4
 DEEDS = {
     "cut": lambda line: line.cut(),
     "silent": lambda line: line.silence(),
@@ -107,6 +110,45 @@ async def test_an_api_cut_off_from_redis_takes_messages_and_they_are_answered(st
     await ask(stopped, 1)
 
     await until_answered(stopped, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F11")
+@pytest.mark.fault("F24")
+async def test_an_api_that_does_not_hear_of_its_commit_says_503_and_the_retry_is_absorbed(
+    stopped, postgres_line
+):
+    await stopped.start_all("simulator", "worker", "scheduler")
+    await stopped.start("api", **through_postgres(stopped, postgres_line))
+
+    # One statement stores an event and commits it.
+    postgres_line.lose_answer_to(b"UNHEARD1")
+    first = await stopped.post(text_message(QUESTION, message_id="UNHEARD1"))
+    kept = await stopped.value(EVENTS)
+    again = await stopped.post(text_message(QUESTION, message_id="UNHEARD1"))
+
+    assert (first.status_code, kept, again.status_code) == (503, 1, 200)
+    await until_answered(stopped, 1)
+    assert await stopped.value(EVENTS) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("nth", range(1, COMMITS_OF_A_REPLY + 1))
+async def test_a_worker_that_does_not_hear_of_a_commit_assumes_nothing(stopped, postgres_line, nth):
+    # Nothing but the reply is to commit anything: no scheduler yet, and receipts come after it.
+    await stopped.start_all("simulator", "api")
+    await stopped.start("worker", WORKER_PROCESSES="1", **through_postgres(stopped, postgres_line))
+
+    postgres_line.lose_answer_to(b"COMMIT", nth=nth)
+    await ask(stopped, 1, count=1)
+    await eventually(lambda: postgres_line.has_lost_answer, within_s=20, what="a commit unheard of")
+    await stopped.start("scheduler")
+
+    await stopped.until_quiet()
+    assert len(await stopped.sends()) == 1
+    assert await stopped.value("SELECT state IN ('sent', 'confirmed') FROM effect")
+    assert await stopped.value("SELECT state FROM job WHERE urgency = 0 ORDER BY seq LIMIT 1") == "done"
 
 
 @pytest.mark.slow
