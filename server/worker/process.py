@@ -248,8 +248,10 @@ class WorkerProcess:
         except StoreUnavailableError as error:
             log.warning("job_left_to_lease", job_id=claim.job_id, error=str(error))
             return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
-        log.error("job_died_alone", job_id=claim.job_id, kind=claim.kind, exit_code=code)
         quarantined = any(one.quarantined for one in buried)
+        log.error(
+            "job_died_alone", job_id=claim.job_id, kind=claim.kind, exit_code=code, quarantined=quarantined
+        )
         outcome = Outcome.QUARANTINED if quarantined else Outcome.LOST
         return Ended(claim, Ending(outcome, f"its process ended with {code}"), recorded=bool(buried))
 

@@ -65,6 +65,7 @@ def test_a_missing_setting_is_named_with_what_it_is():
     assert "tooshort" not in answer.stderr
 
 
+@pytest.mark.fault("F9")
 @pytest.mark.parametrize("role", FOUR)
 async def test_a_redis_that_evicts_is_refused_with_the_reason(own_valkey, database_url, free_port, role):
     async with Redis.from_url(own_valkey.url()) as redis:

@@ -22,6 +22,7 @@ async def told(engine, job_id, column):
     return None if found is None else orjson.loads(found)
 
 
+@pytest.mark.fault("F28")
 async def test_a_run_goes_on_where_the_one_before_it_kept_its_checkpoint(engine):
     began = []
 

@@ -49,6 +49,7 @@ async def test_a_delayed_job_is_dispatched_when_due_and_not_before(engine):
     assert await rq_ids(engine) == [f"{job_id}-1"]
 
 
+@pytest.mark.fault("F5")
 async def test_a_job_whose_process_died_three_times_is_quarantined(engine):
     job_id = await engine.ask(WebhookProcess(uuid4()))
     for _ in range(3):

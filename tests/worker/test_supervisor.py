@@ -92,7 +92,7 @@ async def sweep_on(engine):
 
 @pytest.mark.fault("F5")
 @pytest.mark.parametrize("deed", ["segfault", "exit", "kill", "from a task of its own"])
-async def test_a_job_that_breaks_its_process_costs_only_itself(engine, supervised, deed):
+async def test_a_job_that_breaks_its_process_costs_only_itself_and_is_named(engine, supervised, deed, capfd):
     async with supervised() as worker:
         innocent = [await engine.ask(Rough("wait", number)) for number in range(5)]
         culprit = await engine.ask(Rough(deed))
@@ -104,6 +104,11 @@ async def test_a_job_that_breaks_its_process_costs_only_itself(engine, supervise
     rows = await engine.look.fetch("SELECT attempts, deaths FROM job WHERE id = ANY($1)", innocent)
     assert {tuple(row) for row in rows} == {(1, 0)}
     assert await engine.look.fetchval("SELECT deaths FROM job WHERE id = $1", culprit) == 3
+    alarms = [
+        line for line in capfd.readouterr().err.splitlines() if "job_killed_" in line or "_alone" in line
+    ]
+    assert [culprit in line for line in alarms] == [True] * 3
+    assert ["quarantined=True" in line for line in alarms] == [False, False, True]
 
 
 @pytest.mark.fault("F32")
@@ -203,6 +208,10 @@ async def test_a_process_that_stands_still_is_replaced_and_not_reported_healthy(
         [process] = worker.processes
         os.kill(process, signal.SIGSTOP)
 
+        async def is_not_ready():
+            return not await worker.is_ready()
+
+        await eventually(is_not_ready, within_s=20, what="a worker that says it is not ready")
         await eventually(lambda: not is_alive(process), within_s=20)
         await eventually(worker.is_ready, within_s=20)
         done = await engine.ask(Rough("nothing"))
