@@ -9,6 +9,16 @@ import pytest
 from tests.engine import eventually
 from tests.processes import text_message
 
+EVERY_FIVE_MINUTES = "whatsapp_sessions_cleanup_job"
+GO_BACK = f"UPDATE schedule SET watermark = $1 WHERE name = '{EVERY_FIVE_MINUTES}'"
+SLOTS_SINCE = f"""
+SELECT count(*) >= 4 AND (SELECT watermark > $1 FROM schedule WHERE name = '{EVERY_FIVE_MINUTES}')
+FROM schedule_slot WHERE schedule = '{EVERY_FIVE_MINUTES}'
+"""
+ENQUEUED = (
+    f"SELECT count(*) FROM schedule_slot WHERE schedule = '{EVERY_FIVE_MINUTES}' AND state = 'enqueued'"
+)
+MADE = f"SELECT count(*) FROM job WHERE kind = '{EVERY_FIVE_MINUTES}'"
 QUESTION = "כמה עולה פריצת דלת?"
 
 
@@ -110,6 +120,34 @@ async def settled(house):
     return await house.value("SELECT state IN ('sent', 'confirmed') FROM effect")
 
 
+@pytest.mark.fault("F20")
+async def test_what_no_receipt_ever_settles_is_shown_as_unknown_and_not_sent_again(stopped):
+    await stopped.start_all("simulator", "api", "scheduler")
+    await stopped.simulator.post(
+        "/sim/behaviour", json={"provider": "whatsapp_bridge", "times": 1, "hang": True}
+    )
+    await stopped.post(text_message(QUESTION))
+
+    # Nobody is there to be told, and then nobody who could tell.
+    await stopped.kill("api")
+    await stopped.start("worker")
+    await stopped.until_sent(1)
+    await stopped.kill("simulator")
+    await stopped.start_all("simulator", "api")
+    await stopped.until_quiet()
+    await stopped.kill("worker")
+    await stopped.start("worker")
+    await stopped.post(text_message(QUESTION, phone="972505555555"))
+    await stopped.until_sent(1)
+    await stopped.until_quiet()
+
+    [first, second] = await stopped.value("SELECT array_agg(state ORDER BY planned_at) FROM effect")
+    assert (first, second in {"sent", "confirmed"}) == ("unknown", True)
+    shown = "SELECT status FROM message WHERE direction = 'out' ORDER BY position LIMIT 1"
+    assert await stopped.value(shown) == "unknown"
+    assert len(await stopped.sends()) == 1
+
+
 @pytest.mark.fault("F4")
 async def test_a_frozen_worker_that_wakes_up_sends_nothing_more(house):
     await house.simulator.post(
@@ -142,6 +180,25 @@ async def test_a_worker_that_is_told_to_stop_ends_in_time_and_another_answers(ho
     await house.until_quiet()
     assert len(await house.sends()) == 1
     assert await house.broken_promises() == []
+
+
+@pytest.mark.fault("F16")
+async def test_a_scheduler_that_was_frozen_as_the_leader_makes_no_slot_twice(stopped):
+    await stopped.start("scheduler")
+    leader = await stopped.redis("GET", "scheduler:global_lock")
+    await stopped.start("scheduler")
+    since = await stopped.value("SELECT now() - interval '21 minutes'")
+
+    frozen = stopped.freeze("scheduler")
+    await stopped.value(GO_BACK, since)
+    await eventually(lambda: stopped.value(SLOTS_SINCE, since), within_s=20, what="slots without the leader")
+    assert await stopped.redis("GET", "scheduler:global_lock") not in {leader, None}
+    stopped.thaw(frozen)
+    await stopped.kill("scheduler")
+    await stopped.value(GO_BACK, since)
+
+    await eventually(lambda: stopped.value(SLOTS_SINCE, since), within_s=20, what="slots by the leader again")
+    assert await stopped.value(ENQUEUED) == await stopped.value(MADE) >= 1
 
 
 @pytest.mark.fault("F16")

@@ -153,7 +153,9 @@ async def test_a_worker_that_does_not_hear_of_a_commit_assumes_nothing(stopped, 
 
 @pytest.mark.slow
 @pytest.mark.fault("F32")
-async def test_a_worker_whose_connections_died_silently_is_not_reported_healthy(stopped, postgres_line):
+async def test_a_worker_whose_connections_died_silently_is_not_reported_healthy_and_comes_back(
+    stopped, postgres_line
+):
     await stopped.start_all("simulator", "api", "scheduler")
     await stopped.start("worker", **through_postgres(stopped, postgres_line))
 
@@ -167,3 +169,7 @@ async def test_a_worker_whose_connections_died_silently_is_not_reported_healthy(
             return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 503
 
     await eventually(is_unready, within_s=60, what="a worker that says it is not ready")
+    postgres_line.cut()
+    postgres_line.heal()
+    await ask(stopped, 1)
+    await until_answered(stopped, 5)

@@ -11,6 +11,12 @@ from tests.engine import eventually
 from tests.faults.senders import QUESTION, ask_upkeep, tell, tell_all, until_answered, upkeep_done
 from tests.processes import text_message
 
+AHEAD = """
+SELECT count(*) FROM job WHERE urgency > 0 AND started_at < (
+    SELECT max(attempt.started_at) FROM job_attempt AS attempt JOIN job AS reply ON reply.id = attempt.job_id
+    WHERE attempt.token = 1 AND reply.urgency = 0 AND reply.payload ->> 'event_id' IN (
+        SELECT id::text FROM inbox_event WHERE event_id LIKE 'G0N%'))
+"""
 SLOTS = "SELECT count(*) >= 4 FROM schedule_slot WHERE schedule = 'whatsapp_sessions_cleanup_job'"
 
 
@@ -37,6 +43,37 @@ async def test_ten_thousand_queued_jobs_survive_a_flush_and_another_while_they_a
     # A run may lose its lease on a machine this busy, and then another ends the job; none may fail.
     others = "SELECT json_agg(reason) FROM job_attempt WHERE outcome NOT IN ('done', 'lost', 'released')"
     assert await stopped.value(others) is None
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F7")
+async def test_after_a_flush_everything_is_refilled_at_once_and_replies_run_first(stopped):
+    await stopped.start_all("simulator", "api", "scheduler")
+    await ask_upkeep(stopped, 3000)
+    await tell_all(stopped, 5)
+
+    await stopped.redis("FLUSHALL")
+
+    async def refilled():
+        lines = [await stopped.redis("LLEN", f"rq:queue:{name}") for name in ("default", "maintenance")]
+        return lines[0] >= 5 and lines[1] > 0
+
+    await eventually(refilled, within_s=10, what="dispatches of both")
+    await stopped.start("worker", WORKER_PROCESSES="1")
+    await until_answered(stopped, 5)
+    assert await stopped.value(AHEAD) <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F7")
+async def test_a_flush_of_an_idle_redis_costs_the_next_message_nothing(house):
+    await tell(house, 1)
+    await until_answered(house, 1)
+
+    await house.redis("FLUSHALL")
+    await tell(house, 2)
+
+    await until_answered(house, 2, within_s=15)
 
 
 @pytest.mark.slow
