@@ -34,6 +34,8 @@ from tests.servers import throwaway_postgres, throwaway_valkey
 
 SECRET = "the-demo-bridges-secret"
 FIXTURES = Path(__file__).parent / "fixtures" / "whatsapp"
+# So many calls the simulator lists at once.
+PAGE = 1000
 # Short, so that a killed worker's jobs are taken over within a test's patience.
 QUICK = {"JOB_LEASE_S": "2", "SCHEDULER_CYCLE_S": "0.2", "DRAIN_GRACE_S": "2", "SCHEDULER_LOCK_TTL_S": "3"}
 
@@ -141,8 +143,14 @@ class Installation:
 
     async def sends(self) -> list[dict[str, Any]]:
         """Return every message that the bridge was asked to send, in order."""
-        answer = await self.simulator.get("/sim/calls", params={"provider": "whatsapp_bridge", "after": 0})
-        return [call for call in answer.json() if call["request"]["path"].endswith("/send")]
+        calls: list[dict[str, Any]] = []
+        is_more = True
+        while is_more:
+            wanted = {"provider": "whatsapp_bridge", "limit": PAGE, "after": calls[-1]["n"] if calls else 0}
+            page = (await self.simulator.get("/sim/calls", params=wanted)).json()
+            is_more = len(page) == PAGE
+            calls += page
+        return [call for call in calls if call["request"]["path"].endswith("/send")]
 
     async def until_sent(self, count: int, *, within_s: float = 30) -> list[dict[str, Any]]:
         """Wait until the bridge was asked to send that many messages; return them."""

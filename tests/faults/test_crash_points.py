@@ -22,14 +22,12 @@ class Afterwards:
 
 
 KNOWN = frozenset({"sent", "confirmed"})
-# A receipt may have settled what nobody could tell at first.
-PERHAPS = KNOWN | {"unknown"}
 AFTERWARDS: Mapping[CrashPoint, Afterwards] = {
     CrashPoint.AFTER_POP: Afterwards(1, KNOWN, runs=1),
     CrashPoint.AFTER_CLAIM: Afterwards(1, KNOWN, runs=2),
     CrashPoint.BEFORE_SENDING: Afterwards(1, KNOWN, runs=2),
     CrashPoint.AFTER_SENDING: Afterwards(0, frozenset({"unknown"}), runs=2),
-    CrashPoint.AFTER_ACCEPTED: Afterwards(1, PERHAPS, runs=2),
+    CrashPoint.AFTER_ACCEPTED: Afterwards(1, KNOWN, runs=2),
     CrashPoint.AFTER_SENT: Afterwards(1, KNOWN, runs=2),
     CrashPoint.BEFORE_FINISH: Afterwards(1, KNOWN, runs=2),
     CrashPoint.AFTER_FINISH: Afterwards(1, KNOWN, runs=1),
@@ -47,11 +45,16 @@ async def test_a_worker_killed_at_a_crash_point_leaves_one_reply_at_most(stopped
     await stopped.post(text_message("כמה עולה פריצת דלת?"))
     await eventually(crashed.exists, within_s=20, what=f"the crash {point}")
     await stopped.start_all("scheduler", "worker")
-    await stopped.until_quiet()
+    # With the lease of these tests; a bench measures the same with the real one.
+    await stopped.until_quiet(within_s=30)
 
     left = AFTERWARDS[point]
+
+    async def is_settled():
+        return await stopped.value("SELECT state FROM effect") in left.effect
+
+    await eventually(is_settled, within_s=20, what=f"an effect that is {set(left.effect)}")
     assert len(await stopped.sends()) == left.replies
-    assert await stopped.value("SELECT state FROM effect") in left.effect
     assert await stopped.value("SELECT state FROM job WHERE urgency = 0 ORDER BY seq LIMIT 1") == "done"
     assert (
         await stopped.value(

@@ -1,4 +1,4 @@
-"""F21, F22, F25, F26: more of everything than anybody expected."""
+"""F19, F21, F22, F25, F26: more of everything than anybody expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from server.queue import Asked
+from server.errors import ProviderUnknownError
+from server.queue import Account, Asked
+from server.queue.accounts import TRIPS, Accounts
 from server.queue.asking import insert
 from server.queue.kinds import KIND_OF, Urgency
 from tests.engine import eventually, job_kind, open_engine
@@ -21,6 +23,7 @@ BUSY, QUIET = 6, 9
 # How long a reply may wait for others' work on these two cores, whatever others ask for.
 BOUND_S = 1.0
 MILLION = 1_000_000
+TIMEOUT_S = 2.0
 JOBS_OF_EVENT = """
 SELECT count(*) FROM job JOIN inbox_event ON job.payload ->> 'event_id' = inbox_event.id::text
 WHERE inbox_event.event_id = 'ONE'
@@ -93,16 +96,21 @@ async def short(_run, _payload):
     await asyncio.sleep(0.02)
 
 
+@dataclass(frozen=True)
+class Hanging:
+    number: int
+
+
 async def sweep_until(engine, ended):
     while not ended.is_set():
         await engine.sweeper.sweep()
         await asyncio.sleep(0.2)
 
 
-async def longest_wait_s(engine, count):
+async def longest_wait_s(engine, count, *, start=0):
     """Ask for replies of a quiet business, one after another; return their longest way to a start."""
     waits = []
-    for number in range(count):
+    for number in range(start, start + count):
         asked_at = time.monotonic()
         [job_id] = await ask_many(engine, [Reply(MILLION + number)], QUIET)
         await engine.until_state(job_id, "running", "done", within_s=30)
@@ -125,6 +133,37 @@ async def test_a_burst_of_one_business_keeps_another_waiting_no_longer_than_its_
                 "SELECT count(*) FROM job WHERE state = 'ready' AND business_id = $1", BUSY
             )
             assert left > 0, "the burst was over before it was measured"
+            ended.set()
+            await sweeping
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F19")
+async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_then_no_more(engine):
+    accounts, ended = Accounts(engine.worker), asyncio.Event()
+
+    async def hang(_run, _payload):
+        async with accounts.calling(Account("whatsapp_bridge", "hangs")):
+            await asyncio.sleep(TIMEOUT_S)
+            raise ProviderUnknownError("timed out")
+
+    async def answer(_run, _payload):
+        async with accounts.calling(Account("whatsapp_bridge", "answers")):
+            await asyncio.sleep(0.02)
+
+    with job_kind(Hanging, hang), job_kind(Reply, answer):
+        async with engine.working(concurrency=20):
+            sweeping = asyncio.create_task(sweep_until(engine, ended))
+            await ask_many(engine, [Hanging(number) for number in range(60)])
+            full = "SELECT count(*) >= 15 FROM job WHERE state = 'running'"
+            await eventually(lambda: engine.look.fetchval(full), what="a worker full of calls that hang")
+
+            # The others of its line are turned away without a call: three timeouts would take longer.
+            assert await longest_wait_s(engine, 1) < TIMEOUT_S + 2 * BOUND_S
+            assert await longest_wait_s(engine, 20, start=1) < BOUND_S
+
+            closed = await engine.look.fetch("SELECT name FROM provider_account WHERE failures >= $1", TRIPS)
+            assert [row["name"] for row in closed] == ["hangs"]
             ended.set()
             await sweeping
 

@@ -95,6 +95,22 @@ async def sweeping_until(engine, job_id, state):
     await eventually(reached, within_s=15)
 
 
+@pytest.mark.fault("F6")
+async def test_a_poisoned_head_of_a_lane_ends_with_its_reason_and_the_lane_goes_on(engine):
+    async def handle(_run, payload):
+        if payload.number == 0:
+            raise KeyError("what nobody thought of")
+
+    with job_kind(Wait, handle, retry_after_s=(0.0, 0.0)):
+        head = await engine.ask(Wait(0), lane="one")
+        behind = await engine.ask(Wait(1), lane="one")
+        async with engine.working():
+            await engine.until_dispatched_and(behind, "done")
+
+    row = await engine.look.fetchrow("SELECT state, attempts, reason FROM job WHERE id = $1", head)
+    assert tuple(row) == ("failed", 3, "KeyError")
+
+
 async def test_a_failed_job_runs_again_when_requeued_with_rq(engine, rq):
     fail = True
 

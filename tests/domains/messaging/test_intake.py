@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ from tests.domains.messaging.conftest import MAYA, PRICE_QUESTION
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "whatsapp" / "bridge"
 SENT, DELIVERED, READ, FAILED = 2, 3, 4, 0
+HEIGHT = {"sent": 0, "failed": 0, "delivered": 1, "read": 2}
 
 
 def sample(name):
@@ -157,6 +159,31 @@ async def test_receipts_fold_by_rank_in_any_order(shop):
         await shop.deliver(shop.receipt("OURS1", status))
         await shop.settle()
         assert await shop.look("SELECT status FROM message WHERE author = 'assistant'") == shown
+
+
+@pytest.mark.fault("F23")
+async def test_in_any_order_of_four_receipts_the_status_ends_right_and_never_goes_back(shop):
+    orders = list(permutations((SENT, DELIVERED, READ, FAILED)))
+    await shop.deliver(
+        *(
+            shop.says(PRICE_QUESTION, who=replace(MAYA, phone=f"9725012345{number:02}"))
+            for number in range(len(orders))
+        )
+    )
+    await shop.settle()
+    before = [0] * len(orders)
+    for step in range(4):
+        receipts = [shop.receipt(f"OURS{one}", order[step]) for one, order in enumerate(orders, 1)]
+        await shop.deliver(*receipts)
+        await shop.settle()
+        shown = dict(await shop.rows("SELECT provider_id, status FROM message WHERE direction = 'out'"))
+        after = [HEIGHT[shown[f"OURS{one}"]] for one in range(1, len(orders) + 1)]
+        # What failed may yet prove to be sent, and what was sent to have failed; what was delivered may not.
+        assert all(new >= old for old, new in zip(before, after, strict=True))
+        before = after
+
+    assert set(shown.values()) == {"read"}
+    assert len(shop.phone.sent) == len(orders)
 
 
 @pytest.mark.fault("F20")
