@@ -28,6 +28,24 @@ class Changed:
 
 
 @dataclass(frozen=True)
+class StopJob:
+    """RQ's command to the worker that runs a job; one that is lost is seen when the lease is renewed."""
+
+    worker: str
+    rq_id: str
+
+    @property
+    def channel(self) -> str:
+        """Return where the worker listens for RQ's commands."""
+        return f"rq:pubsub:{self.worker}"
+
+    @property
+    def command(self) -> bytes:
+        """Return the command as RQ writes it."""
+        return orjson.dumps({"command": "stop-job", "job_id": self.rq_id})
+
+
+@dataclass(frozen=True)
 class Dispatch:
     """One RQ job to be: it carries the id of a ledger row."""
 

@@ -22,7 +22,7 @@ from server.clock import monotonic_s, utc_now
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
-from server.queue.asking import Changed, Dispatch
+from server.queue.asking import Changed, Dispatch, StopJob
 from server.queue.kinds import KINDS, JobKind
 
 log = get_logger(__name__)
@@ -125,7 +125,7 @@ class Dispatcher:
                 (straight if self._shares.take(one.business_id) else held).append(one)
             await self._leave_to_window(held)
             try:
-                await self._write(straight, [item for item in batch if isinstance(item, Changed)])
+                await self._write(straight, [item for item in batch if isinstance(item, Changed | StopJob)])
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("dispatch_deferred", jobs=len(straight), error=type(error).__name__)
                 await self._undispatch(straight)
@@ -136,15 +136,19 @@ class Dispatcher:
             with suppress(RedisError, OSError, TimeoutError):
                 await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
 
-    async def _write(self, dispatches: list[Dispatch], hints: list[Changed]) -> None:
-        if not dispatches and not hints:
+    async def _write(self, dispatches: list[Dispatch], told: list[Changed | StopJob]) -> None:
+        if not dispatches and not told:
             return
         moment = rq_moment()
         async with self._redis.pipeline(transaction=False) as pipe:
             for _, same in groupby(dispatches, key=attrgetter("kind")):
                 pipe.eval(PUSH, 0, *push_arguments(list(same), moment))
-            for hint in set(hints):
-                pipe.publish(live_channel(hint.business_id), orjson.dumps([hint.topic, str(hint.id)]))
+            for one in set(told):
+                match one:
+                    case Changed():
+                        pipe.publish(live_channel(one.business_id), orjson.dumps([one.topic, str(one.id)]))
+                    case StopJob():
+                        pipe.publish(one.channel, one.command)
             await pipe.execute()
 
     async def _undispatch(self, dispatches: list[Dispatch]) -> None:

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import orjson
 from redis.asyncio import Redis
 
 from server.db.session import Database
 from server.errors import BadInputError
 from server.queue import operating
+from server.queue.asking import StopJob
 from server.queue.effects import EffectState
 from server.queue.kinds import KINDS
 
-# Where a worker listens for RQ's commands.
-COMMANDS = "rq:pubsub:"
 BATCH = 500
 MOST_SHOWN = 200
 ENDED_BADLY = ("failed", "quarantined", "expired", "cancelled")
@@ -94,8 +92,8 @@ class Operators:
         if row["before"] not in {"ready", "running"}:
             raise BadInputError("job_ended", f"The job {job_id} has ended already: {row['before']}.")
         if row["worker"] is not None:
-            told = {"command": "stop-job", "job_id": f"{job_id}-{row['dispatch_no']}"}
-            await self._redis.publish(f"{COMMANDS}{row['worker']}", orjson.dumps(told))
+            told = StopJob(row["worker"], f"{job_id}-{row['dispatch_no']}")
+            await self._redis.publish(told.channel, told.command)
         return Cancelled("cancelled" if row["before"] == "ready" else "running", row["worker"])
 
     async def pause(self, sort: str, name: str, *, reason: str) -> bool:

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from server.db.session import Session, driver_of
+from server.errors import BadInputError
 from server.queue import statements
-from server.queue.asking import Changed, dispatch_of
+from server.queue.asking import Changed, StopJob, dispatch_of
+from server.queue.effects import EffectState
 from server.queue.operators import SENT_OR_UNKNOWN
 
 ENDED_BADLY = ("failed", "quarantined", "expired")
+SETTLED_BY_MEMBER = (EffectState.CONFIRMED, EffectState.NOT_SENT)
 RowT = TypeVar("RowT")
 
 # What waits and what runs, each part by an index of its own: finished rows, however many, are not read.
@@ -58,7 +62,16 @@ SELECT key, provider, reason, sending_at AS at FROM effect
 WHERE business_id = $1 AND state = 'unknown' ORDER BY sending_at LIMIT $2
 """
 RUN_AGAIN = "SELECT id FROM run_own_jobs_again($1, $2)"
-CANCEL = "SELECT cancel_own_job($1)"
+STOP = "SELECT before, dispatch_no, worker FROM stop_own_job($1)"
+SETTLE = "SELECT settle_own_effect($1, $2)"
+
+
+class Stopped(StrEnum):
+    """What became of a job that was to be cancelled."""
+
+    CANCELLED = "cancelled"
+    TOLD_TO_STOP = "told_to_stop"
+    TOO_LATE = "too_late"
 
 
 @dataclass(frozen=True)
@@ -154,12 +167,34 @@ async def run_again(session: Session, business_id: int, chosen: Sequence[str] | 
     return len(ids)
 
 
-async def cancel(session: Session, business_id: int, job_id: str) -> bool:
-    """Cancel a job that waits; tell whether it did. The transaction must carry its user."""
-    was_cancelled: bool = await (await driver_of(session)).fetchval(CANCEL, job_id)
-    if was_cancelled:
-        session.outbox.append(Changed(business_id, "job", job_id))
-    return was_cancelled
+async def cancel(session: Session, business_id: int, job_id: str) -> Stopped:
+    """Cancel a job that waits, or tell the worker that runs it to stop, once the transaction commits.
+
+    A running job ends within seconds; without Redis, when its lease is renewed. It may still be done
+    first. The transaction must carry its user.
+    """
+    row = await (await driver_of(session)).fetchrow(STOP, job_id)
+    if row is None:
+        return Stopped.TOO_LATE
+    session.outbox.append(Changed(business_id, "job", job_id))
+    if row["before"] == "ready":
+        return Stopped.CANCELLED
+    if row["worker"] is not None:
+        session.outbox.append(StopJob(row["worker"], f"{job_id}-{row['dispatch_no']}"))
+    return Stopped.TOLD_TO_STOP
+
+
+async def settle(session: Session, business_id: int, key: str, state: EffectState) -> bool:
+    """Record that a member found out whether an unknown effect was sent; tell whether it was still unknown.
+
+    Raises BadInputError for other states than confirmed and not sent. The transaction must carry its user.
+    """
+    if state not in SETTLED_BY_MEMBER:
+        raise BadInputError("bad_state", f"A member settles an effect as {' or '.join(SETTLED_BY_MEMBER)}.")
+    was_unknown: bool = await (await driver_of(session)).fetchval(SETTLE, key, state.value)
+    if was_unknown:
+        session.outbox.append(Changed(business_id, "job", key))
+    return was_unknown
 
 
 async def _rows(session: Session, shape: type[RowT], statement: str, *arguments: Any) -> list[RowT]:

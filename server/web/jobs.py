@@ -47,6 +47,7 @@ SAID = {
     "again": "jobs.said.again",
     "nothing": "jobs.said.nothing",
     "cancelled": "jobs.said.cancelled",
+    "told_to_stop": "jobs.said.told_to_stop",
     "too_late": "jobs.said.too_late",
 }
 
@@ -78,13 +79,13 @@ async def run_again(_: Request, visit: MemberVisit) -> Response:
 
 
 async def cancel(_: Request, visit: MemberVisit) -> Response:
-    """Cancel a job that still waits."""
+    """Cancel a job that still waits, or have one that runs stopped."""
     login, job_id = visit.login, visit.form.get("job", "")
-    was_cancelled = False
+    became = own_jobs.Stopped.TOO_LATE
     if JOB_ID.fullmatch(job_id):
         async with visit.context.database.transaction(login.business_id, user_id=login.user_id) as session:
-            was_cancelled = await own_jobs.cancel(session, login.business_id, job_id)
-    return RedirectResponse(f"{PATH}?said={'cancelled' if was_cancelled else 'too_late'}", 303)
+            became = await own_jobs.cancel(session, login.business_id, job_id)
+    return RedirectResponse(f"{PATH}?said={became}", 303)
 
 
 class JobsNews:

@@ -9,8 +9,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from server.errors import BadInputError
 from server.queue import own_jobs
-from tests.engine import BUSINESS, job_kind
+from server.queue.effects import EffectState
+from server.queue.own_jobs import Stopped
+from tests.engine import BUSINESS, eventually, job_kind
 
 OTHER = 9
 DANA = UUID("00000000-0000-0000-0000-00000000d4a4")
@@ -23,6 +26,10 @@ class Chore:
 
 async def nothing(_run, _payload):
     return
+
+
+async def wait_for_ever(_run, _payload):
+    await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -57,6 +64,11 @@ async def cancelled(engine, job_id, business_id=BUSINESS):
         return await own_jobs.cancel(session, business_id, job_id)
 
 
+async def settled(engine, key, state, business_id=BUSINESS, user_id=DANA):
+    async with engine.api.transaction(business_id, user_id=user_id) as session:
+        return await own_jobs.settle(session, business_id, key, state)
+
+
 async def seen(engine, business_id, limit=50):
     async with engine.api.transaction(business_id) as session:
         return await own_jobs.read_work(session, business_id, limit)
@@ -83,19 +95,26 @@ async def test_another_business_s_jobs_are_neither_seen_nor_touched(engine, chor
     await ended(engine, "chore_job-6-1")
     await ended(engine, "chore_job-6-2", effect="unknown")
     waiting = await engine.ask(Chore(3))
+    running = await engine.ask(Chore(4))
+    await engine.look.execute("UPDATE job SET state = 'running', started_at = now() WHERE id = $1", running)
     before = await engine.look.fetch("SELECT * FROM job ORDER BY id")
 
     work = await seen(engine, OTHER)
     assert not any([work.queues, work.running, work.waiting, work.ended, work.unknown])
     assert await again(engine, ["chore_job-6-1"], OTHER) == 0
     assert await again(engine, None, OTHER) == 0
-    assert await cancelled(engine, waiting, OTHER) is False
+    assert await cancelled(engine, waiting, OTHER) is Stopped.TOO_LATE
+    assert not await settled(engine, "effect of chore_job-6-2", EffectState.CONFIRMED, OTHER)
+    assert await cancelled(engine, running, OTHER) is Stopped.TOO_LATE
     # Not even where the caller names the wrong business: the transaction's own decides.
     async with engine.api.transaction(OTHER, user_id=DANA) as session:
         assert (await own_jobs.read_work(session, BUSINESS, 50)).ended == []
         assert (await own_jobs.preview_again(session, BUSINESS, None)).jobs == 0
         assert await own_jobs.run_again(session, BUSINESS, None, limit=50) == 0
+        assert await own_jobs.cancel(session, BUSINESS, running) is Stopped.TOO_LATE
+        assert not await own_jobs.settle(session, BUSINESS, "effect of chore_job-6-2", EffectState.NOT_SENT)
 
+    assert await engine.look.fetchval("SELECT state FROM effect") == "unknown"
     assert await engine.look.fetch("SELECT * FROM job ORDER BY id") == before
     assert await audits(engine) == []
 
@@ -107,8 +126,10 @@ async def test_the_installation_s_own_jobs_are_nobody_s(engine, chores):
 
 
 async def test_without_a_user_nothing_is_done(engine, chores):
-    await ended(engine, "chore_job-6-1")
+    await ended(engine, "chore_job-6-1", effect="unknown")
     waiting = await engine.ask(Chore(2))
+    assert not await settled(engine, "effect of chore_job-6-1", EffectState.CONFIRMED, user_id=None)
+    await ended(engine, "chore_job-6-3")
     for deed in (
         lambda session: own_jobs.run_again(session, BUSINESS, None, limit=50),
         lambda session: own_jobs.cancel(session, BUSINESS, waiting),
@@ -117,12 +138,18 @@ async def test_without_a_user_nothing_is_done(engine, chores):
             async with engine.api.transaction(BUSINESS) as session:
                 await deed(session)
 
-    assert await engine.state("chore_job-6-1") == "failed"
+    assert await engine.state("chore_job-6-3") == "failed"
     assert await engine.state(waiting) == "ready"
+    assert await engine.look.fetchval("SELECT state FROM effect") == "unknown"
 
 
 async def test_only_the_api_may_call_and_only_with_the_sweeping_role_s_rights(engine):
-    for name in ("run_own_jobs_again(text[], int)", "cancel_own_job(text)"):
+    for name in (
+        "run_own_jobs_again(text[], int)",
+        "cancel_own_job(text)",
+        "stop_own_job(text)",
+        "settle_own_effect(text, text)",
+    ):
         allowed = [
             await engine.look.fetchval("SELECT has_function_privilege($1, $2, 'EXECUTE')", role, name)
             for role in ("prosaas_api", "prosaas_worker", "public")
@@ -169,19 +196,73 @@ async def test_two_members_at_once_run_each_job_again_once_and_in_bounded_steps(
     assert sum(counts) == await engine.look.fetchval("SELECT count(*) FROM job_audit")
 
 
-async def test_a_waiting_job_is_cancelled_and_a_running_one_goes_on(engine, chores):
-    waiting, running = await engine.ask(Chore(1)), await engine.ask(Chore(2))
-    await engine.look.execute("UPDATE job SET state = 'running', started_at = now() WHERE id = $1", running)
+async def test_a_waiting_job_is_cancelled_once(engine, chores):
+    waiting = await engine.ask(Chore(1))
 
-    assert await cancelled(engine, waiting) is True
-    assert await cancelled(engine, waiting) is False
-    assert await cancelled(engine, running) is False
-    assert await cancelled(engine, "no-such-job") is False
+    assert await cancelled(engine, waiting) is Stopped.CANCELLED
+    assert await cancelled(engine, waiting) is Stopped.TOO_LATE
+    assert await cancelled(engine, "no-such-job") is Stopped.TOO_LATE
     assert await engine.state(waiting) == "cancelled"
-    assert await engine.state(running) == "running"
     assert await audits(engine) == [
         (waiting, "ready", "cancelled", f"member {DANA}", "cancelled on the jobs page")
     ]
+
+
+async def test_a_running_job_is_stopped_within_two_seconds(engine):
+    with job_kind(Chore, wait_for_ever):
+        running = await engine.ask(Chore(1))
+        async with engine.working(lease_s=60) as process:
+            await engine.until_state(running, "running")
+            await eventually(lambda: listens(engine, process))
+            assert await cancelled(engine, running) is Stopped.TOLD_TO_STOP
+            assert await engine.until_state(running, "cancelled", within_s=2)
+
+    assert await audits(engine) == [
+        (running, "running", "cancelled", f"member {DANA}", "cancelled on the jobs page")
+    ]
+    assert await cancelled(engine, running) is Stopped.TOO_LATE
+
+
+async def listens(engine, process):
+    return (await engine.redis.pubsub_numsub(f"rq:pubsub:{process.name}"))[0][1] == 1
+
+
+async def test_a_running_job_that_nobody_could_tell_stops_when_its_lease_is_renewed(engine):
+    with job_kind(Chore, wait_for_ever):
+        running = await engine.ask(Chore(1))
+        async with engine.working(lease_s=3):
+            await engine.until_state(running, "running")
+            # The command goes to a worker that is not there: as good as lost on its way through Redis.
+            await engine.look.execute("UPDATE job_attempt SET worker = 'gone'")
+            assert await cancelled(engine, running) is Stopped.TOLD_TO_STOP
+            assert await engine.until_state(running, "cancelled", within_s=5)
+
+
+@pytest.mark.parametrize("state", [EffectState.CONFIRMED, EffectState.NOT_SENT])
+async def test_an_unknown_effect_is_settled_once_and_says_by_whom(engine, chores, state):
+    await ended(engine, "chore_job-6-1", effect="unknown")
+
+    assert await settled(engine, "effect of chore_job-6-1", state)
+    assert not await settled(engine, "effect of chore_job-6-1", EffectState.CONFIRMED)
+    assert not await settled(engine, "no such effect", state)
+    row = await engine.look.fetchrow("SELECT state, reason FROM effect")
+    assert tuple(row) == (state, f"settled by member {DANA}: looked up on the jobs page")
+    assert (await audits(engine))[0][:4] == ("chore_job-6-1", "unknown", state, f"member {DANA}")
+
+
+@pytest.mark.parametrize("state", [EffectState.ABANDONED, EffectState.SENT, EffectState.PLANNED])
+async def test_a_member_settles_an_effect_as_gone_out_or_not_and_nothing_else(engine, chores, state):
+    await ended(engine, "chore_job-6-1", effect="unknown")
+
+    with pytest.raises(BadInputError, match="confirmed or not_sent"):
+        await settled(engine, "effect of chore_job-6-1", state)
+
+
+async def test_an_effect_is_settled_when_its_job_was_forgotten(engine, chores):
+    await ended(engine, "chore_job-6-1", effect="unknown")
+    await engine.look.execute("DELETE FROM job")
+
+    assert await settled(engine, "effect of chore_job-6-1", EffectState.CONFIRMED)
 
 
 async def test_the_lists_say_what_waits_and_runs_and_are_bounded(engine, chores):

@@ -184,7 +184,7 @@ async def test_a_waiting_job_is_cancelled_once(dana: httpx.AsyncClient, shops: S
     first = await _post(dana, "/jobs/cancel", job="webhook_process_job-1-a")
     second = await _post(dana, "/jobs/cancel", job="webhook_process_job-1-a")
     assert "It was cancelled." in (await dana.get(first.headers["location"])).text
-    assert "It has started or ended already" in (await dana.get(second.headers["location"])).text
+    assert "It ended before it could be cancelled." in (await dana.get(second.headers["location"])).text
     assert await _state(shops.dana, "webhook_process_job-1-a") == "cancelled"
 
 

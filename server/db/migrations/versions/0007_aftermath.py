@@ -1,0 +1,24 @@
+"""A member may stop running work of their business, and say what became of an unknown effect.
+
+Revision ID: 0007
+Revises: 0006
+"""
+
+from __future__ import annotations
+
+from server.db.migrations.scripts import run_script
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add functions; the code of before calls none of them."""
+    run_script("0007_aftermath.sql")
+
+
+def downgrade() -> None:
+    """Refuse: the code that calls the functions would fail."""
+    raise NotImplementedError("the seventh migration is not taken back")
