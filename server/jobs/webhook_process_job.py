@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from server.db import Session
 from server.domains import messaging
-from server.queue import Run, handles
+from server.queue import GivenUp, Run, gives_up, handles
 from server.queue.catalog import WebhookProcess
 
 
@@ -11,3 +12,9 @@ from server.queue.catalog import WebhookProcess
 async def webhook_process_job(run: Run, payload: WebhookProcess) -> None:
     """Process the event; raises ProviderDownError when the answer should be tried again."""
     await messaging.process_event(run, payload.event_id)
+
+
+@gives_up(WebhookProcess)
+async def webhook_given_up(run: Run, session: Session, payload: WebhookProcess, given_up: GivenUp) -> None:
+    """Keep the customer's message, and let a person see that it was not answered."""
+    await messaging.give_up_event(run, session, payload.event_id, given_up)

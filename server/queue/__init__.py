@@ -2,12 +2,21 @@
 
 from server.queue import catalog
 from server.queue.accounts import Account
+from server.queue.aftermath import GivenUp, conclude, is_left
 from server.queue.asking import Asked, Changed, Dispatch, enqueue
-from server.queue.effects import EffectResult, EffectState, abandon_effect, plan_effect, settle_effect
-from server.queue.kinds import HANDLERS, KINDS, handles
+from server.queue.effects import (
+    EffectResult,
+    EffectState,
+    abandon_effect,
+    find_effect,
+    plan_effect,
+    settle_effect,
+)
+from server.queue.kinds import AFTERMATHS, HANDLERS, KINDS, gives_up, handles
 from server.queue.run import Run
 
 __all__ = [
+    "AFTERMATHS",
     "HANDLERS",
     "KINDS",
     "Account",
@@ -16,11 +25,16 @@ __all__ = [
     "Dispatch",
     "EffectResult",
     "EffectState",
+    "GivenUp",
     "Run",
     "abandon_effect",
     "catalog",
+    "conclude",
     "enqueue",
+    "find_effect",
+    "gives_up",
     "handles",
+    "is_left",
     "plan_effect",
     "settle_effect",
 ]

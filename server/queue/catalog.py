@@ -21,6 +21,27 @@ class WebhookProcess:
     event_id: UUID
 
 
+# These two are asked for by the database alone (0007), which knows their names, queue and urgency. Without
+# a lane: they must neither wait behind a conversation nor hold one up.
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class JobGivenUp:
+    """Conclude a job that failed for good, expired, was cancelled or quarantined: call off, and tell."""
+
+    job_id: str
+    ended_at: datetime
+
+
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class EffectSettled:
+    """Show what became of a sending whose outcome was settled after its run: by hand, or by late evidence."""
+
+    key: str
+    tries: int
+    state: str
+
+
 @job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
 @dataclass(frozen=True)
 class WhatsappSessionsCleanup:

@@ -41,7 +41,16 @@ class EffectResult:
         return self.state in {EffectState.SENT, EffectState.CONFIRMED}
 
 
-PLAN = "INSERT INTO effect (key, business_id, provider) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING"
+# Called off without having gone out: only such an effect has no moment of sending. What an operator
+# stopped looking for has one, and may have gone out: it is never sent again.
+_CALLED_OFF = "(effect.state = 'abandoned' AND effect.sending_at IS NULL)"
+_UNSENT = f"(effect.state IN ('planned', 'not_sent') OR {_CALLED_OFF})"
+
+PLAN = f"""
+INSERT INTO effect (key, business_id, provider, job_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key) DO UPDATE SET state = 'planned', reason = NULL, settled_at = NULL, job_id = excluded.job_id
+WHERE {_CALLED_OFF}
+"""  # noqa: S608 -- composed of constants
 BEGIN = """
 UPDATE effect SET state = 'sending', job_id = $2, token = $3, sending_at = now(), tries = tries + 1,
                   reason = NULL
@@ -59,7 +68,8 @@ WHERE key = $1 RETURNING state, provider_ref, reason
 # What the provider itself said is evidence, whoever holds the job by now.
 ACCEPTED = """
 UPDATE effect SET state = 'sent', provider_ref = $2, reason = NULL, settled_at = now()
-WHERE key = $1 AND state IN ('sending', 'unknown', 'not_sent')
+WHERE key = $1
+  AND (state IN ('sending', 'unknown', 'not_sent') OR state = 'abandoned' AND sending_at IS NOT NULL)
 """
 OWN_END = """
 UPDATE effect SET state = $3, reason = $4, settled_at = CASE WHEN $3 = 'failed' THEN now() END
@@ -68,19 +78,63 @@ WHERE key = $1 AND token = $2 AND state = 'sending'
 PROVED_NOT_SENT = """
 UPDATE effect SET state = 'not_sent', reason = $3 WHERE key = $1 AND token = $2 AND state = 'unknown'
 """
+# What a person concluded, and even what the provider refused, gives way to proof that it went out.
 SETTLE = """
 UPDATE effect SET state = $2, provider_ref = coalesce($3, provider_ref), settled_at = now()
-WHERE key = $1 AND state IN ('sending', 'unknown', 'not_sent') RETURNING key
+WHERE key = $1
+  AND (state IN ('sending', 'unknown', 'not_sent')
+       OR $2 = 'confirmed' AND (state = 'failed' OR state = 'abandoned' AND sending_at IS NOT NULL))
+RETURNING key
 """
-ABANDON = """
-UPDATE effect SET state = 'abandoned', reason = $2, settled_at = now()
-WHERE key = $1 AND state IN ('planned', 'not_sent') RETURNING key
+ABANDON = f"""
+UPDATE effect SET state = 'abandoned', sending_at = NULL,
+                  reason = CASE state WHEN 'abandoned' THEN reason ELSE $2 END,
+                  settled_at = CASE state WHEN 'abandoned' THEN settled_at ELSE now() END
+WHERE key = $1 AND {_UNSENT} RETURNING key
+"""  # noqa: S608 -- composed of constants
+# Of a job that nobody runs any more. What is still being sent may have gone out.
+GIVE_UP = """
+UPDATE effect SET state = CASE state WHEN 'sending' THEN 'unknown' ELSE 'abandoned' END,
+                  reason = CASE state WHEN 'sending' THEN 'the process that sent it ended' ELSE $2 END,
+                  settled_at = CASE WHEN state <> 'sending' THEN now() END,
+                  sending_at = CASE state WHEN 'sending' THEN sending_at END
+WHERE job_id = $1 AND state IN ('planned', 'not_sent', 'sending')
 """
+READ = f"""
+SELECT provider, state, provider_ref, reason, job_id, {_UNSENT} AS is_unsent FROM effect WHERE key = $1
+"""  # noqa: S608 -- composed of constants
 
 
-async def plan_effect(session: Session, *, key: str, business_id: int, provider: str) -> None:
-    """Write down, in the caller's transaction, that this will be sent; planning twice changes nothing."""
-    await (await driver_of(session)).execute(PLAN, key, business_id, provider)
+@dataclass(frozen=True)
+class Found:
+    """An effect as it stands: `is_unsent` says that it did not go out and may still be sent."""
+
+    provider: str
+    result: EffectResult
+    job_id: str | None
+    is_unsent: bool
+
+
+async def plan_effect(session: Session, *, key: str, business_id: int, provider: str, job_id: str) -> None:
+    """Write down, in the caller's transaction, that a job will send this; planning twice changes nothing.
+
+    What was called off before it went out is planned anew.
+    """
+    await (await driver_of(session)).execute(PLAN, key, business_id, provider, job_id)
+
+
+async def find_effect(session: Session, key: str) -> Found | None:
+    """Return an effect as it stands, or None where none was planned."""
+    row = await (await driver_of(session)).fetchrow(READ, key)
+    if row is None:
+        return None
+    result = EffectResult(EffectState(row["state"]), row["provider_ref"], row["reason"])
+    return Found(row["provider"], result, row["job_id"], row["is_unsent"])
+
+
+async def give_up_effects(session: Session, job_id: str, *, reason: str) -> None:
+    """Call off what a job had planned, once nobody runs it; what it was sending is unknown from now on."""
+    await (await driver_of(session)).execute(GIVE_UP, job_id, reason)
 
 
 async def settle_effect(
@@ -91,7 +145,7 @@ async def settle_effect(
 
 
 async def abandon_effect(session: Session, *, key: str, reason: str) -> bool:
-    """Call off, in the caller's transaction, what was not sent; tell whether it will never be."""
+    """Call off, in the caller's transaction, what was not sent; tell whether it did not go out."""
     return await (await driver_of(session)).fetchrow(ABANDON, key, reason) is not None
 
 

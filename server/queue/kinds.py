@@ -17,11 +17,15 @@ from pydantic import TypeAdapter, ValidationError
 from server.errors import BadInputError
 
 if TYPE_CHECKING:
+    from server.db.session import Session
+    from server.queue.aftermath import GivenUp
     from server.queue.run import Run
 
 Handler: TypeAlias = "Callable[[Run, Any], Awaitable[None]]"
+Aftermath: TypeAlias = "Callable[[Run, Session, Any, GivenUp], Awaitable[None]]"
 PayloadT = TypeVar("PayloadT", bound=type)
 HandlerT = TypeVar("HandlerT", bound="Handler")
+AftermathT = TypeVar("AftermathT", bound="Aftermath")
 
 
 class Urgency(IntEnum):
@@ -74,6 +78,7 @@ class JobKind:
 KINDS: dict[str, JobKind] = {}
 KIND_OF: dict[type, JobKind] = {}
 HANDLERS: dict[str, Handler] = {}
+AFTERMATHS: dict[str, Aftermath] = {}
 
 
 def job(
@@ -115,6 +120,19 @@ def handles(payload_type: type) -> Callable[[HandlerT], HandlerT]:
     def enter(handler: HandlerT) -> HandlerT:
         HANDLERS[KIND_OF[payload_type].name] = handler
         return handler
+
+    return enter
+
+
+def gives_up(payload_type: type) -> Callable[[AftermathT], AftermathT]:
+    """Enter a function as what follows where a job of a kind ended without its handler's last word.
+
+    It is called within the last transaction of another run, in which nobody can run the job again.
+    """
+
+    def enter(aftermath: AftermathT) -> AftermathT:
+        AFTERMATHS[KIND_OF[payload_type].name] = aftermath
+        return aftermath
 
     return enter
 

@@ -38,8 +38,12 @@ async def claimed_run(engine):
     [claim] = await Ledger(engine.worker, lease_s=10).claim([job_id], worker="w")
     run = Run(claim, database=engine.worker, outside=NOWHERE, lease_s=10)
     async with run.step() as session:
-        await plan_effect(session, key=KEY, business_id=BUSINESS, provider="whatsapp_bridge")
+        await plan(session, run)
     return run
+
+
+async def plan(session, run):
+    await plan_effect(session, key=KEY, business_id=BUSINESS, provider="whatsapp_bridge", job_id=run.job_id)
 
 
 async def next_run(engine, run):

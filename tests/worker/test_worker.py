@@ -287,7 +287,9 @@ async def test_a_run_whose_lease_ended_under_it_writes_no_outcome(engine):
             await eventually(lambda: attempt_started(engine, job_id))
             await sweeping_until(engine, job_id, "quarantined")
 
-    outcomes = await engine.look.fetch("SELECT outcome FROM job_attempt ORDER BY token")
+    outcomes = await engine.look.fetch(
+        "SELECT outcome FROM job_attempt WHERE job_id = $1 ORDER BY token", job_id
+    )
     assert [one["outcome"] for one in outcomes] == ["lost", "lost", "quarantined"]
 
 

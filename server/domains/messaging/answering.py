@@ -7,6 +7,7 @@ newest is answered; a draft that went stale is dropped where it would have been 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from server.db import Session
@@ -24,14 +25,13 @@ from server.domains.messaging.rules import (
     Way,
     is_takeover,
     reply_key,
-    status_of_effect,
     way_of,
     why_silent,
 )
 from server.errors import ProviderBusyError, ProviderDownError
 from server.log import get_logger
-from server.ports import ChannelEvent, ChatTurn, DeliveryStatus
-from server.queue import Account, Changed, EffectResult, EffectState, Run, abandon_effect, plan_effect
+from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, Outside
+from server.queue import Account, Changed, Run, abandon_effect, find_effect, plan_effect
 
 log = get_logger(__name__)
 
@@ -47,13 +47,14 @@ async def answer(run: Run, question: Question) -> None:
     history: Sequence[Line] = ()
     async with run.step() as session:
         reply = await queries.find_reply(session, question.message_id)
-        if reply is None or await queries.is_unsent(session, reply_key(question.message_id)):
-            silence = await _why_silent(session, run, question)
+        if reply is None or await _is_unsent(session, question):
+            silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
             if silence is not None:
-                await _stay_silent(session, question, reply, silence)
+                await stay_silent(session, question, reply, silence)
                 return
             if reply is not None:
                 await queries.queue_again(session, reply.id)
+                await _plan(session, run, question)
         if reply is None:
             history = await queries.read_history(
                 session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
@@ -71,11 +72,13 @@ async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Messa
         second = await _ask(run, question, alone)
         draft = draft if second.hands_over else second
     async with run.step() as session:
-        silence = await _why_silent(session, run, question) or await _why_useless(session, question, draft)
+        silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
+        silence = silence or await _why_useless(session, question, draft)
         if silence is not None:
             log.info("draft_dropped", message_id=str(question.message_id), why=silence)
-            await _stay_silent(session, question, None, silence)
+            await stay_silent(session, question, None, silence)
             return None
+        await _plan(session, run, question)
         return await _record(session, question, draft)
 
 
@@ -89,15 +92,29 @@ async def _ask(run: Run, question: Question, history: Sequence[ChatTurn]) -> ass
     )
 
 
-async def _why_silent(session: Session, run: Run, question: Question) -> str | None:
+@dataclass(frozen=True)
+class Place:
+    """Where a job stands: what comes after it in its lane is newer."""
+
+    lane: str
+    job_id: str
+
+
+def _lane_of(run: Run) -> Place | None:
+    return None if run.claim.lane is None else Place(run.claim.lane, run.job_id)
+
+
+async def why_silent_now(
+    session: Session, outside: Outside, question: Question, *, lane: Place | None
+) -> str | None:
     """Lock the conversation and return why its message must not be answered now, if so."""
     await queries.lock_conversation(session, question.conversation_id)
     standing = await queries.read_standing(session, question.message_id)
     silence = why_silent(standing)
-    if silence is not None or run.claim.lane is None:
+    if silence is not None or lane is None:
         return silence
-    for waiting in await inbox.list_waiting(session, lane=run.claim.lane, job_id=run.job_id):
-        event = run.outside.channels[waiting.channel_kind].read(waiting.payload)
+    for waiting in await inbox.list_waiting(session, lane=lane.lane, job_id=lane.job_id):
+        event = outside.channels[waiting.channel_kind].read(waiting.payload)
         silence = await _why_overtaken(session, question, waiting, event)
         if silence is not None:
             return silence
@@ -130,7 +147,7 @@ async def _why_useless(session: Session, question: Question, draft: assistant.Dr
     return None
 
 
-async def _stay_silent(session: Session, question: Question, reply: Message | None, silence: str) -> None:
+async def stay_silent(session: Session, question: Question, reply: Message | None, silence: str) -> None:
     """Deal with a message without answering it; a reply that was recorded and never sent is called off."""
     if reply is not None and await abandon_effect(
         session, key=reply_key(question.message_id), reason=silence
@@ -141,7 +158,6 @@ async def _stay_silent(session: Session, question: Question, reply: Message | No
 
 
 async def _record(session: Session, question: Question, draft: assistant.Draft) -> Message:
-    key = reply_key(question.message_id)
     details = {"model": draft.model} | ({"hands_over": True} if draft.hands_over else {})
     reply_id = await queries.insert_reply(
         session,
@@ -156,15 +172,29 @@ async def _record(session: Session, question: Question, draft: assistant.Draft) 
             status=DeliveryStatus.QUEUED.value,
             details=details | {"input_tokens": draft.input_tokens, "output_tokens": draft.output_tokens},
             answers_message_id=question.message_id,
-            effect_key=key,
+            effect_key=reply_key(question.message_id),
             sources=draft.sources,
         ),
     )
-    await plan_effect(session, key=key, business_id=question.business_id, provider=question.channel_kind)
     if draft.hands_over:
         await queries.mark_needs_person(session, question.conversation_id)
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
     return await _message(session, reply_id)
+
+
+async def _plan(session: Session, run: Run, question: Question) -> None:
+    await plan_effect(
+        session,
+        key=reply_key(question.message_id),
+        business_id=question.business_id,
+        provider=question.channel_kind,
+        job_id=run.job_id,
+    )
+
+
+async def _is_unsent(session: Session, question: Question) -> bool:
+    found = await find_effect(session, reply_key(question.message_id))
+    return found is not None and found.is_unsent
 
 
 async def _send(run: Run, question: Question, reply: Message) -> None:
@@ -185,19 +215,9 @@ async def _send(run: Run, question: Question, reply: Message) -> None:
         raise
     async with run.completing() as session:
         await queries.lock_conversation(session, question.conversation_id)
-        await _fold_result(session, run, question, await _message(session, reply.id), effect.result)
-        await inbox.close_event(session, question.event_id, "done")
-
-
-async def _fold_result(
-    session: Session, run: Run, question: Question, reply: Message, result: EffectResult
-) -> None:
-    if result.provider_ref is not None and result.was_sent:
         channel = run.outside.channels[question.channel_kind]
-        await own.learn_provider_id(session, reply, result.provider_ref, channel)
-    if result.state is EffectState.FAILED:
-        await queries.mark_needs_person(session, question.conversation_id)
-    await own.fold(session, reply, status_of_effect(result.state), result.reason)
+        await own.fold_result(session, channel, await _message(session, reply.id), effect.result)
+        await inbox.close_event(session, question.event_id, "done")
 
 
 async def _give_up(run: Run, question: Question, reply_id: UUID, reason: str) -> None:
@@ -205,7 +225,7 @@ async def _give_up(run: Run, question: Question, reply_id: UUID, reason: str) ->
     async with run.step() as session:
         await queries.lock_conversation(session, question.conversation_id)
         await queries.mark_needs_person(session, question.conversation_id)
-        await own.fold(session, await _message(session, reply_id), DeliveryStatus.FAILED, reason)
+        await own.show(session, await _message(session, reply_id), DeliveryStatus.FAILED, reason)
 
 
 async def _message(session: Session, message_id: UUID) -> Message:

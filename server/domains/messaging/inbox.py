@@ -39,6 +39,13 @@ WHERE job.lane = :lane AND job.state IN ('ready', 'running') AND job.kind = 'web
 ORDER BY job.seq LIMIT :limit
 """
 
+ANSWERED = """
+UPDATE inbox_event SET state = 'done', reason = NULL, processed_at = now()
+FROM message WHERE message.id = :message_id AND inbox_event.business_id = message.business_id
+  AND inbox_event.channel_id = message.channel_id AND inbox_event.event_id = message.provider_id
+  AND inbox_event.state = 'stored'
+"""
+
 
 async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
     """Return an event, or None once it was forgotten."""
@@ -87,11 +94,26 @@ async def close_event(session: Session, event_id: UUID, state: str, reason: str 
     )
 
 
+async def note_event(session: Session, event_id: UUID, reason: str) -> None:
+    """Note why an event waits: it is not dealt with, and its job may be run again."""
+    await session.execute(
+        update(InboxEvent)
+        .where(InboxEvent.id == event_id, InboxEvent.state == "stored")
+        .values(reason=reason)
+    )
+
+
+async def close_answered(session: Session, message_id: UUID) -> None:
+    """Note that nothing more follows from the event that brought a customer's message."""
+    await session.execute(text(ANSWERED), {"message_id": message_id})
+
+
 async def delete_old_events(session: Session, *, older_than: timedelta, limit: int) -> int:
-    """Delete events that were dealt with long ago; one that never was stays until someone looks."""
+    """Delete events that were dealt with, or given up with their message kept, long ago; others stay."""
+    is_given_up = InboxEvent.message_id.is_not(None) & InboxEvent.reason.is_not(None)
     old = (
         select(InboxEvent.id)
-        .where(InboxEvent.received_at < func.now() - older_than, InboxEvent.state != "stored")
+        .where(InboxEvent.received_at < func.now() - older_than, (InboxEvent.state != "stored") | is_given_up)
         .order_by(InboxEvent.received_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

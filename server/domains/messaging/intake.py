@@ -45,6 +45,14 @@ class Question:
     address: str
 
 
+async def find_question(session: Session, event_id: UUID) -> Question | None:
+    """Return what an earlier run that took the event left to be answered, without reading it again."""
+    row = await queries.find_question(session, event_id)
+    if row is None:
+        return None
+    return Question(**(dict(row._mapping) | {"kind": EventKind(row.kind)}))  # noqa: SLF001 -- SQLAlchemy's public name
+
+
 async def take(session: Session, channels: Mapping[str, MessageChannel], event_id: UUID) -> Question | None:
     """Do all that follows from an event except the answer; return what is left to be answered.
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.models import Message
-from server.domains.messaging.rules import effect_of_status, folded, receipt_event_ids
+from server.domains.messaging.rules import effect_of_status, folded, receipt_event_ids, status_of_effect
 from server.ports import DeliveryStatus, MessageChannel
-from server.queue import Changed, settle_effect
+from server.queue import Changed, EffectResult, EffectState, settle_effect
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
 # The effect knows the provider's id from the moment of its answer; the message a step later.
@@ -28,7 +28,9 @@ ORDER BY message.position LIMIT 1
 BY_TEXT = """
 SELECT message.id FROM message JOIN effect ON effect.key = message.effect_key
 WHERE message.conversation_id = :conversation_id AND btrim(message.text) = btrim(:text)
-  AND message.provider_id IS NULL AND effect.state IN ('sending', 'unknown', 'not_sent')
+  AND message.provider_id IS NULL
+  AND (effect.state IN ('sending', 'unknown', 'not_sent', 'confirmed')
+       OR effect.state = 'abandoned' AND effect.sending_at IS NOT NULL)
 ORDER BY message.position LIMIT 1
 """
 # An echo that came before anything could tell it was ours had looked like a person's message.
@@ -72,14 +74,30 @@ async def find_unconfirmed(session: Session, conversation_id: UUID, written: str
 
 async def fold(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
     """Fold a report into a message of ours and settle what it proves about the sending."""
+    await show(session, message, told, reason)
+    proven = effect_of_status(told)
+    if message.effect_key is not None and proven is not None:
+        await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
+
+
+async def show(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
+    """Fold into a message of ours what is known already of its sending, and proves nothing new."""
     now = folded(DeliveryStatus(message.status), told)
     if now.value != message.status:
         is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
         await queries.update_status(session, message.id, now, reason if is_explained else None)
-    proven = effect_of_status(told)
-    if message.effect_key is not None and proven is not None:
-        await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
     session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))
+
+
+async def fold_result(
+    session: Session, channel: MessageChannel, message: Message, result: EffectResult
+) -> None:
+    """Let a message of ours say what became of its sending; one that did not go out needs a person."""
+    if result.provider_ref is not None and result.was_sent:
+        await learn_provider_id(session, message, result.provider_ref, channel)
+    if result.state is EffectState.FAILED:
+        await queries.mark_needs_person(session, message.conversation_id)
+    await fold(session, message, status_of_effect(result.state), result.reason)
 
 
 async def learn_provider_id(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -76,7 +76,8 @@ SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conve
        coalesce(conversation.ai_paused_until > now(), false) AS is_paused,
        EXISTS (SELECT FROM message AS newer
                WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
-                 AND newer.author = 'customer' AND NOT newer.details ? 'may_be_answered') AS is_newer_stored,
+                 AND newer.author = 'customer'
+                 AND NOT newer.details ?| array['may_be_answered', 'given_up']) AS is_newer_stored,
        EXISTS (SELECT FROM message AS newer
                WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
                  AND newer.author = 'person' AND newer.kind <> 'reaction') AS is_person_later,
@@ -100,7 +101,21 @@ SELECT conversation.needs_person AND coalesce((
     ORDER BY message.position DESC LIMIT 1), false) AS was_told
 FROM conversation WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
 """
-IS_UNSENT = "SELECT state IN ('planned', 'not_sent') FROM effect WHERE key = :key ORDER BY key LIMIT 1"
+# A customer's message that was stored and not dealt with, with all that answering it takes.
+QUESTION = """
+SELECT event.id AS event_id, event.business_id, event.channel_id, channel.kind AS channel_kind,
+       message.conversation_id, message.id AS message_id, message.position, message.kind, conversation.address
+FROM inbox_event AS event
+JOIN channel ON channel.id = event.channel_id
+JOIN message ON message.id = event.message_id
+JOIN conversation ON conversation.id = message.conversation_id
+WHERE event.id = :event_id AND event.state = 'stored' AND message.direction = 'in'
+  AND NOT message.details ? 'may_be_answered'
+ORDER BY event.id LIMIT 1
+"""
+MARK_GIVEN_UP = """
+UPDATE message SET details = details || '{"given_up": true}' WHERE id = :id AND NOT details ? 'given_up'
+"""
 CHANGE = """
 UPDATE message SET text = :text, details = message.details || :details
 FROM conversation
@@ -193,6 +208,30 @@ async def find_message(session: Session, channel_id: UUID, provider_id: str) -> 
     )
 
 
+async def find_sending(session: Session, effect_key: str) -> UUID | None:
+    """Return the conversation of the message that hangs on an effect."""
+    return await session.scalar(
+        select(Message.conversation_id).where(Message.effect_key == effect_key).order_by(Message.id).limit(1)
+    )
+
+
+async def get_sending(session: Session, effect_key: str) -> Message | None:
+    """Return the message that hangs on an effect."""
+    return await session.scalar(
+        select(Message).where(Message.effect_key == effect_key).order_by(Message.id).limit(1)
+    )
+
+
+async def find_question(session: Session, event_id: UUID) -> Row[Any] | None:
+    """Return a customer's message that was stored and not dealt with, with all that answering it takes."""
+    return (await session.execute(text(QUESTION), {"event_id": event_id})).first()
+
+
+async def mark_given_up(session: Session, message_id: UUID) -> None:
+    """Note that a message's job was given up: stored late, it must not pass for the customer's newest."""
+    await session.execute(text(MARK_GIVEN_UP), {"id": message_id})
+
+
 async def get_message(session: Session, message_id: UUID) -> Message | None:
     """Return a message by our own id."""
     return await session.get(Message, message_id)
@@ -224,11 +263,6 @@ async def find_reply(session: Session, message_id: UUID) -> Message | None:
     return await session.scalar(
         select(Message).where(Message.answers_message_id == message_id).order_by(Message.id).limit(1)
     )
-
-
-async def is_unsent(session: Session, effect_key: str) -> bool:
-    """Tell whether a planned sending is known not to have happened."""
-    return bool(await session.scalar(text(IS_UNSENT), {"key": effect_key}))
 
 
 async def queue_again(session: Session, message_id: UUID) -> None:

@@ -29,6 +29,14 @@ RANK = {
 NAMELESS = "its sender has no name that can be kept"
 OVERTAKEN = "not answered: a newer message gets the answer"
 TAKEN_OVER = "not answered: a person took over"
+NOT_GONE_OUT = "not sent: it turned out that it had not gone out"
+NOBODY_KNOWS = "given up: nobody found out whether it went out"
+GIVEN_UP = {
+    "failed": "given up: it did not work out",
+    "expired": "given up: its time had passed",
+    "cancelled": "given up: it was cancelled",
+    "quarantined": "given up: it broke what worked on it, three times",
+}
 CHANGES = frozenset({EventKind.EDIT, EventKind.DELETE})
 
 
@@ -125,6 +133,11 @@ def effect_of_status(status: DeliveryStatus) -> EffectState | None:
 def receipt_event_ids(provider_id: str) -> list[str]:
     """Return the inbox's ids of every receipt that a message can get (`status:<id>:<status>`)."""
     return [f"status:{provider_id}:{status.value}" for status in DeliveryStatus]
+
+
+def why_given_up(job_state: str) -> str:
+    """Return what people read of a message whose job ended so."""
+    return GIVEN_UP[job_state]
 
 
 def reply_key(message_id: object) -> str:

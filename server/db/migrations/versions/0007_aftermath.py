@@ -1,4 +1,4 @@
-"""A member may stop running work of their business, and say what became of an unknown effect.
+"""Whatever ends a job badly or settles an effect is followed up; members may stop and settle their own.
 
 Revision ID: 0007
 Revises: 0006
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add functions; the code of before calls none of them."""
+    """Add functions and triggers; a worker of before leaves the two new kinds of job to a newer one."""
     run_script("0007_aftermath.sql")
 
 

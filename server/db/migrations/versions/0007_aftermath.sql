@@ -52,3 +52,40 @@ GRANT CREATE ON SCHEMA public TO prosaas_scheduler;
 ALTER FUNCTION stop_own_job OWNER TO prosaas_scheduler;
 ALTER FUNCTION settle_own_effect OWNER TO prosaas_scheduler;
 REVOKE CREATE ON SCHEMA public FROM prosaas_scheduler;
+
+-- Whatever ends a job without its handler's last word, or settles an effect outside its run, is followed
+-- up by a job of its own, asked for in the same transaction. Triggers: no statement, of today or of a
+-- later day, by whomever, can forget it. Claims, renewals and good ends stop at the condition. They run
+-- with the rights of whoever changes the row, and all who may change a state may ask for jobs.
+CREATE FUNCTION ask_for_aftermath(kind text, business_id bigint, payload jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO job (id, business_id, kind, payload, queue, urgency)
+    VALUES (format('%s-%s-%s', kind, business_id,
+                   left(encode(sha256(convert_to(payload::text, 'UTF8')), 'hex'), 24)),
+            business_id, kind, payload, 'default', 1)
+    ON CONFLICT (id) DO NOTHING
+$$;
+
+CREATE FUNCTION follow_up_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ask_for_aftermath('job_given_up_job', NEW.business_id,
+        jsonb_build_object('job_id', NEW.id, 'ended_at', coalesce(NEW.finished_at, now())));
+    RETURN NULL;
+END $$;
+-- Not for the two themselves: one that cannot be done would be followed up for ever.
+CREATE TRIGGER job_given_up AFTER UPDATE OF state ON job FOR EACH ROW
+WHEN (NEW.state IN ('failed', 'quarantined', 'expired', 'cancelled') AND OLD.state IN ('ready', 'running')
+      AND NEW.business_id IS NOT NULL AND NEW.kind NOT IN ('job_given_up_job', 'effect_settled_job'))
+EXECUTE FUNCTION follow_up_job();
+
+CREATE FUNCTION follow_up_effect() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ask_for_aftermath('effect_settled_job', NEW.business_id,
+        jsonb_build_object('key', NEW.key, 'tries', NEW.tries, 'state', NEW.state));
+    RETURN NULL;
+END $$;
+-- A run takes its own effects from planned by sending to an end. What was not or may not be known, or was
+-- called off, and ends now, was settled by hand or by evidence that came late.
+CREATE TRIGGER effect_settled AFTER UPDATE OF state ON effect FOR EACH ROW
+WHEN ((OLD.state = 'unknown' AND NEW.state IN ('sent', 'confirmed', 'failed', 'not_sent', 'abandoned'))
+      OR (OLD.state IN ('not_sent', 'abandoned') AND NEW.state IN ('sent', 'confirmed', 'failed')))
+EXECUTE FUNCTION follow_up_effect();
