@@ -18,6 +18,12 @@ from server.queue.statements import LANE_IS_FREE, NOT_PAUSED
 
 MOST_LINES = 100
 
+_IS_FOLLOWED_UP = """EXISTS (
+            SELECT FROM job AS later WHERE later.state IN ('ready', 'running')
+              AND (later.kind, later.payload ->> 'job_id') = ('job_given_up_job', job.id)
+               OR later.state IN ('ready', 'running')
+              AND (later.kind, later.payload ->> 'key') = ('effect_settled_job', effect.key))"""
+
 IN_DATABASE: Mapping[str, str] = {
     "I2 an event without exactly one job": """
         SELECT event.id::text AS what FROM inbox_event AS event
@@ -32,6 +38,20 @@ IN_DATABASE: Mapping[str, str] = {
                AND (dispatched_at IS NOT NULL OR NOT EXISTS (
                    SELECT FROM job AS served WHERE served.queue = job.queue
                      AND (served.state = 'running' OR served.started_at > now() - interval '60 s'))))""",  # noqa: S608 -- composed of constants
+    # What is called off or settled is told by a job of its own, for which the lines above stand.
+    "I3 planned or being sent by a job that ended badly, and nobody calls it off": f"""
+        SELECT effect.key AS what FROM effect JOIN job ON job.id = effect.job_id
+        WHERE effect.state IN ('planned', 'sending') AND job.finished_at < now() - interval '60 s'
+          AND job.state IN ('failed', 'quarantined', 'expired', 'cancelled') AND NOT {_IS_FOLLOWED_UP}""",  # noqa: S608 -- composed of constants
+    "I4 a message that does not say what became of its sending": f"""
+        SELECT effect.key AS what FROM effect JOIN message ON message.effect_key = effect.key
+        LEFT JOIN job ON job.id = effect.job_id
+        WHERE greatest(effect.sending_at, effect.settled_at, job.finished_at) < now() - interval '60 s'
+          AND (job.id IS NULL OR job.state NOT IN ('ready', 'running')) AND NOT {_IS_FOLLOWED_UP}
+          AND message.status <> ALL (CASE effect.state
+              WHEN 'unknown' THEN '{{unknown}}' WHEN 'sent' THEN '{{sent,delivered,read,failed}}'
+              WHEN 'confirmed' THEN '{{sent,delivered,read,failed}}' WHEN 'planned' THEN '{{queued,failed}}'
+              WHEN 'sending' THEN '{{queued,sending,unknown}}' ELSE '{{failed}}' END::text[])""",  # noqa: S608 -- the same
     "I4 sent, but no provider named it": """
         SELECT key AS what FROM effect WHERE state = 'sent' AND coalesce(provider_ref, '') = ''""",
     "I4 still sending, and no run holds it": """
