@@ -32,7 +32,11 @@ READ_EVERY_S = 2.0
 PICK = "job:"
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,120}")
 
-KINDS = {"webhook_process_job": "jobs.kind.webhook"}
+KINDS = {
+    "webhook_process_job": "jobs.kind.webhook",
+    "job_given_up_job": "jobs.kind.follow_up",
+    "effect_settled_job": "jobs.kind.follow_up",
+}
 PROVIDERS = {"whatsapp_bridge": "WhatsApp"}
 WHYS = {"quarantined": "jobs.why.quarantined", "expired": "jobs.why.expired"}
 # A reason begins with an error's name where an error of ours or a library's ended the job; a sentence

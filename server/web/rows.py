@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import clock
+from server.domains import messaging
 from server.domains.messaging.pages import ConversationRow, Journey, MessageRow
 from server.web.steps import State, Step, tell_steps
 from server.web.text import duration, inert
@@ -37,6 +38,15 @@ STATUSES = {
     "delivered": "status.delivered",
     "read": "status.read",
     "failed": "status.failed",
+}
+# What we say ourselves of an answer that did not go out; anything else is a provider's own words.
+REASONS = {
+    messaging.GIVEN_UP["failed"]: "reason.failed",
+    messaging.GIVEN_UP["quarantined"]: "reason.quarantined",
+    messaging.GIVEN_UP["expired"]: "reason.expired",
+    messaging.GIVEN_UP["cancelled"]: "reason.cancelled",
+    messaging.NOT_GONE_OUT: "reason.not_gone_out",
+    messaging.NOBODY_KNOWS: "reason.nobody_knows",
 }
 ANSWERING = {"on": "answering.on", "paused": "answering.paused", "off": "answering.off"}
 STEPS = {
@@ -114,7 +124,7 @@ class Shape:
             "text": inert(row.text or ""),
             "status": row.status,
             "status_word": self._words(STATUSES[row.status]) if row.direction == "out" else "",
-            "reason": inert(row.status_reason or "") if row.status == "failed" else "",
+            "reason": self._reason(row.status_reason) if row.status == "failed" else "",
             "sources": [inert(title) for title in _titles(row.sources)],
             "clock": self._clock(row.created_at),
             "at": row.created_at.isoformat(),
@@ -145,7 +155,11 @@ class Shape:
         }
 
     def _note(self, step: Step) -> str:
-        return " ".join(filter(None, (self._words(step.note or ""), inert(step.detail or ""))))
+        return " ".join(filter(None, (self._words(step.note or ""), self._reason(step.detail))))
+
+    def _reason(self, reason: str | None) -> str:
+        key = REASONS.get(reason or "")
+        return self._words(key) if key else inert(reason or "")
 
     def _after(self, seconds: float) -> str:
         return duration(

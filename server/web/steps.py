@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from server.domains import messaging
 from server.domains.messaging.pages import Journey
 
 
@@ -33,7 +34,9 @@ class Step:
 
 
 NAMES = ("received", "stored", "enqueued", "running", "drafted", "sent", "delivered")
-GIVEN_UP = frozenset({"failed", "quarantined", "expired", "cancelled"})
+GIVEN_UP = frozenset(messaging.GIVEN_UP)
+# Why an answer did not go out where it was not the provider who refused it.
+CALLED_OFF = frozenset({*messaging.GIVEN_UP.values(), messaging.NOT_GONE_OUT, messaging.NOBODY_KNOWS})
 SENT = frozenset({"sent", "delivered", "read"})
 DELIVERED = frozenset({"delivered", "read"})
 
@@ -70,9 +73,14 @@ def _obstacle(journey: Journey) -> Step:
     """Say what the first step that is not done waits for, or why it will not come."""
     answer = {journey.effect_state, journey.answer_status}
     told = (
+        (
+            journey.answer_status == "failed" and journey.answer_reason in CALLED_OFF,
+            Step("", State.FAILED, note="steps.called_off", detail=journey.answer_reason),
+        ),
         ("failed" in answer, Step("", State.FAILED, note="steps.not_sent", detail=journey.answer_reason)),
         ("unknown" in answer, Step("", State.UNKNOWN, note="steps.checking")),
         (journey.event_state == "unreadable", Step("", State.FAILED, note="steps.unreadable")),
+        (journey.job_state == "cancelled", Step("", State.FAILED, note="steps.cancelled")),
         (journey.job_state in GIVEN_UP, Step("", State.FAILED, note="steps.gave_up")),
         (
             journey.job_state == "done" and journey.drafted_at is None,

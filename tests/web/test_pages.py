@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import unescape
 from uuid import UUID
 
 import httpx
 import pytest
 
 from server.web.headers import ALWAYS
+from server.web.rows import REASONS
+from server.web.words import Language, load_words
 from tests.web.conftest import Shops
 from tests.web.site import Site, open_site
 
@@ -78,6 +81,22 @@ async def test_the_inbox_shows_who_wrote_what_was_answered_and_from_where(
     assert "From 180." in listed
     for words in ("How much is a new lock?", "From 180.", "Price list", "Not sent", "No line."):
         assert words in opened
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_why_an_answer_was_given_up_is_said_in_the_reader_s_language(
+    dana: httpx.AsyncClient, shops: Shops, reason: str
+) -> None:
+    conversation = await shops.dana.meet("Yossi")
+    asked = await shops.dana.writes(conversation, "How much is a new lock?")
+    await shops.dana.says(conversation, "From 180.", status="failed", reason=reason, answers=asked)
+    await shops.dana.connection.execute("UPDATE conversation SET needs_person = true")
+    words = load_words()
+    for language in Language:
+        opened = unescape((await dana.get(f"/inbox/{conversation}?lang={language}")).text)
+        for said in (REASONS[reason], "status.failed", "inbox.needs_person"):
+            assert words[language](said) in opened
+        assert reason not in opened
 
 
 async def test_an_empty_inbox_says_so_kindly(dana: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.domains.messaging import GIVEN_UP
 from server.domains.messaging.pages import Journey
 from server.web.steps import NAMES, State, tell_steps
 from server.web.text import duration, inert
@@ -74,6 +75,13 @@ def _stop(journey: Journey) -> tuple[str, State, str | None]:
             replace(DRAFTED, effect_state="failed", answer_status="failed"),
             ("sent", State.FAILED, "steps.not_sent"),
         ),
+        (
+            replace(
+                DRAFTED, effect_state="abandoned", answer_status="failed", answer_reason=GIVEN_UP["cancelled"]
+            ),
+            ("sent", State.FAILED, "steps.called_off"),
+        ),
+        (replace(STORED, job_state="cancelled"), ("running", State.FAILED, "steps.cancelled")),
         (SENT, ("delivered", State.NOW, None)),
     ],
 )
