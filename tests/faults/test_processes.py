@@ -11,7 +11,11 @@ import httpx
 import psutil
 import pytest
 
+from server.db.session import Database
+from server.domains.messaging import GIVEN_UP
+from server.queue.connection import connect_redis
 from server.queue.crash_points import CrashPoint
+from server.queue.operators import Operators, Selection
 from tests.engine import eventually
 from tests.processes import QUICK, is_alive, text_message
 
@@ -66,6 +70,43 @@ async def test_all_workers_killed_at_once_lose_nothing(house):
     states = await house.value("SELECT array_agg(DISTINCT state ORDER BY state) FROM effect")
     assert set(states) <= {"sent", "confirmed", "unknown"}
     assert await house.value("SELECT count(*) FROM effect") == 30
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F5")
+async def test_a_message_that_kills_its_process_three_times_waits_for_a_person(stopped):
+    await stopped.start_all("simulator", "api", "scheduler")
+    await stopped.start("worker", PROSAAS_CRASH_POINT=CrashPoint.BEFORE_SENDING, WORKER_PROCESSES="1")
+    await stopped.post(text_message(QUESTION))
+
+    await eventually(
+        lambda: stopped.value("SELECT needs_person FROM conversation"), within_s=60, what="a person called"
+    )
+    assert await stopped.value("SELECT state FROM job WHERE urgency = 0") == "quarantined"
+    assert await stopped.value("SELECT deaths FROM job WHERE urgency = 0") == 3
+    answer = "SELECT status || ': ' || status_reason FROM message WHERE author = 'assistant'"
+    assert await stopped.value(answer) == f"failed: {GIVEN_UP['quarantined']}"
+    assert await stopped.value("SELECT state FROM effect") == "abandoned"
+    assert await stopped.sends() == []
+
+    # Whoever mends what was wrong runs it again: then it goes out, once.
+    await stopped.kill("worker")
+    await stopped.start("worker")
+    assert await run_again(stopped) == 1
+    await stopped.until_quiet()
+    assert len(await stopped.sends()) == 1
+    assert await stopped.value("SELECT state FROM effect") in {"sent", "confirmed"}
+    assert await run_again(stopped) == 0
+
+
+async def run_again(installation):
+    database = Database(installation.addresses.database_url, role="prosaas_scheduler")
+    redis = connect_redis(installation.addresses.redis_url)
+    try:
+        return await Operators(database, redis, actor="op").run_again(Selection(), reason="mended")
+    finally:
+        await redis.aclose()
+        await database.aclose()
 
 
 STOPPED_AT = {
