@@ -27,7 +27,8 @@ TYPE_JSON = b"application/json"
 class Health:
     """What a process says of itself. A check raises, or returns a short text, for its line in /readyz.
 
-    `required` checks decide readiness; the others are only reported.
+    `required` checks decide readiness; the others are only reported. `before_metrics` reads what has to be
+    read for them, and takes care of its own time.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Health:
         is_alive: Callable[[], bool] = lambda: True,
         is_stopping: Callable[[], bool] = lambda: False,
         registry: CollectorRegistry = REGISTRY,
+        before_metrics: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._required = dict(required)
         self._reported = dict(reported or {})
         self._is_alive = is_alive
         self._is_stopping = is_stopping
         self._registry = registry
+        self._before_metrics = before_metrics
 
     async def answer(self, path: str) -> tuple[int, bytes, bytes]:
         """Return status, content type and body for one of the three paths; 404 for others."""
@@ -54,6 +57,8 @@ class Health:
             case "/readyz":
                 return await self._ready()
             case "/metrics":
+                if self._before_metrics is not None:
+                    await self._before_metrics()
                 return 200, CONTENT_TYPE_LATEST.encode(), generate_latest(self._registry)
             case _:
                 return 404, TYPE_JSON, orjson.dumps({"error": "not_found"})

@@ -20,9 +20,10 @@ from server.errors import (
     StoreUnavailableError,
 )
 from server.log import get_logger, where
+from server.queue.counts import Write, count_fenced
 from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.kinds import HANDLERS, KINDS, JobKind
-from server.queue.ledger import Claim, Ending, Ledger, Outcome
+from server.queue.ledger import WAITS_FOR_UPGRADE, Claim, Ending, Ledger, Outcome
 from server.queue.run import Run
 
 log = get_logger(__name__)
@@ -66,6 +67,8 @@ async def perform(run: Run, ledger: Ledger) -> Ended:
             # Whoever holds the job now writes its end; this run may write nothing.
             ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)
         )
+        if not recorded and ending.outcome is not Outcome.LOST:
+            count_fenced(Write.END)
         run.completed = True
         crash_point(CrashPoint.AFTER_FINISH)
     except StoreUnavailableError as error:
@@ -94,7 +97,7 @@ async def _handle(run: Run) -> Ending:
     kind = KINDS.get(claim.kind)
     handler = HANDLERS.get(claim.kind)
     if kind is None or handler is None or claim.version > kind.version:
-        return Ending(Outcome.SNOOZED, "waits for a worker that knows this kind", UPGRADE_WAIT_S)
+        return Ending(Outcome.SNOOZED, WAITS_FOR_UPGRADE, UPGRADE_WAIT_S)
     try:
         payload = kind.decode(claim.payload, claim.version)
         async with asyncio.timeout(_seconds_left(claim, kind)):

@@ -15,7 +15,7 @@ import asyncpg
 
 from server.db.gathering import Gathering
 from server.db.session import Database
-from server.queue import statements
+from server.queue import counts, statements
 from server.queue.asking import Dispatch, dispatch_of
 
 
@@ -34,6 +34,8 @@ class Outcome(StrEnum):
 
 
 DEATHS_BEFORE_QUARANTINE = 3
+# Why a job waits that no worker of this release can run.
+WAITS_FOR_UPGRADE = "waits for a worker that knows this kind"
 MOST_TOGETHER = 500
 
 # Outcomes that put the job back to wait; the flag says whether the attempt counts.
@@ -44,7 +46,8 @@ WAITS_AGAIN = {Outcome.RETRY: True, Outcome.SNOOZED: False, Outcome.RELEASED: Fa
 class Claim:
     """A worker's right to run one job, valid while the ledger shows its token.
 
-    `expires_in_s` says how long its work is worth doing, None for ever; `checkpoint` is JSON.
+    `expires_in_s` says how long its work is worth doing, None for ever; `checkpoint` is JSON;
+    `waited_s` is how long after it was due the job was started.
     """
 
     job_id: str
@@ -60,6 +63,7 @@ class Claim:
     deaths: int
     checkpoint: str | None = None
     expires_in_s: float | None = None
+    waited_s: float = 0.0
 
     @property
     def dispatch(self) -> Dispatch:
@@ -133,6 +137,7 @@ class Ledger:
                 [token for _, token in held],
                 DEATHS_BEFORE_QUARANTINE,
             )
+        counts.count_quarantined(rows)
         return [Buried(row["id"], row["token"], row["state"] == "quarantined") for row in rows]
 
     async def unclaimed(self, job_ids: Sequence[str]) -> list[str]:

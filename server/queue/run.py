@@ -23,6 +23,7 @@ from server.log import get_logger
 from server.ports import Accepted, Outside
 from server.queue import effects, statements
 from server.queue.accounts import Account, Accounts
+from server.queue.counts import Write, count_fenced
 from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.effects import EffectResult, EffectState
 from server.queue.kinds import KINDS
@@ -141,6 +142,7 @@ class Run:
 
     async def _written(self, session: Session, statement: str, *values: object) -> None:
         if await (await driver_of(session)).fetchval(statement, self.job_id, self.token, *values) is None:
+            count_fenced(Write.PROGRESS)
             raise LeaseLostError(f"{self.job_id}: token {self.token} may not write this")
 
     async def every_business(self) -> list[int]:
@@ -159,6 +161,7 @@ class Run:
         async with self._transaction(business_ids) as session:
             yield session
             if await (await driver_of(session)).fetchval(statements.FENCE, self.job_id, self.token) is None:
+                count_fenced(Write.STEP)
                 raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}")
 
     @asynccontextmanager
@@ -169,6 +172,7 @@ class Run:
             crash_point(CrashPoint.BEFORE_FINISH)
             done = (self.job_id, self.token, Ending(Outcome.DONE))
             if not await record_ends(await driver_of(session), [done]):
+                count_fenced(Write.COMPLETION)
                 raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}")
         self.completed = True
 
@@ -227,6 +231,7 @@ class Run:
         async with self.database.driver() as connection:
             found = await effects.begin(connection, key, self.job_id, self.token)
         if found.state is EffectState.PLANNED:
+            count_fenced(Write.SENDING)
             raise LeaseLostError(f"{self.job_id} may not send {key}: its lease is gone")
         if found.state is EffectState.SENDING:
             crash_point(CrashPoint.AFTER_SENDING)

@@ -19,7 +19,8 @@ NOT EXISTS (
 
 _CLAIM_COLUMNS = """
 id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane, dispatch_no,
-deaths, checkpoint::text AS checkpoint, extract(epoch FROM expires_at - now())::float8 AS expires_in_s
+deaths, checkpoint::text AS checkpoint, extract(epoch FROM expires_at - now())::float8 AS expires_in_s,
+extract(epoch FROM started_at - due_at)::float8 AS waited_s
 """
 
 CLAIM = f"""
@@ -94,9 +95,12 @@ SELECT 1 FROM job
 WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
 """
 
-# What is done never becomes less: a number that fell would be a miscount.
+# What is done never becomes less: a number that fell would be a miscount. Nor does the bar, which is full
+# only when nothing is left.
 PROGRESS = """
-UPDATE job SET progress = $3::jsonb, progress_at = now()
+UPDATE job SET progress = $3::jsonb, progress_at = now(), progress_share = greatest(progress_share,
+    CASE WHEN ($3::jsonb ->> 'total')::bigint = $4 THEN 1000
+         ELSE least(999, 1000 * $4 / nullif(($3::jsonb ->> 'total')::bigint, 0)) END)
 WHERE id = $1 AND token = $2 AND state = 'running' AND coalesce((progress ->> 'done')::bigint, 0) <= $4
 RETURNING id
 """

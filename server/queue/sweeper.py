@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from server.db.session import Database
 from server.log import get_logger
-from server.queue import statements
+from server.queue import counts, statements
 from server.queue.asking import Dispatch, dispatch_of
 from server.queue.dispatch import UNDISPATCHED, Dispatcher
 from server.queue.ledger import DEATHS_BEFORE_QUARANTINE
@@ -73,7 +73,10 @@ class Sweeper:
                 dispatched = await self._window.fill(SCHEDULERS_WINDOW)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
+        counts.EFFECTS_ORPHANED.inc(len(unknown))
+        counts.count_quarantined(freed)
         for row in freed:
+            counts.LEASES_RAN_OUT.labels(row["kind"]).inc()
             log.warning("lease_ran_out", job_id=row["id"], state=row["state"], token=row["token"])
         return Swept(
             freed=len(freed),
@@ -96,6 +99,8 @@ class Sweeper:
         seen = [one.job_id for one in suspects if one.job_id not in found_lost]
         if seen:
             await connection.execute(statements.MARK_SEEN, seen)
+        for one in lost:
+            counts.DISPATCHES_LOST.labels(one.kind).inc()
         if lost:
             log.warning("dispatches_lost", jobs=len(lost), redis_was_emptied=bool(new_generation))
         return len(lost)

@@ -9,13 +9,15 @@ import time
 from zoneinfo import ZoneInfo
 
 import uvloop
-from prometheus_client import Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
 
 from server import log as logging
 from server.clock import monotonic_s
 from server.config import Settings, load_settings
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.health import Health, serving_health
+from server.queue.counts import start_at_zero
+from server.queue.figures import Figures
 from server.queue.sweeper import Sweeper
 from server.roles import Right, require
 from server.scheduler import ticks
@@ -118,9 +120,13 @@ async def keep_time(settings: Settings) -> None:
     check_timetable(ZoneInfo(settings.scheduler_timezone))
     async with open_house(settings, pool_size=4) as house:
         scheduler = Scheduler(house)
+        figures = Figures(house.database)
+        REGISTRY.register(figures)
+        start_at_zero()
         health = Health(
             required={"postgres": house.database.ping, "redis": house.ping_redis},
             is_alive=lambda: scheduler.is_alive,
+            before_metrics=figures.refresh,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from prometheus_client import Counter
 
 from server.db.session import Database
 from server.log import get_logger
@@ -13,6 +14,8 @@ from server.scheduler.rules import Slot, due_slots
 from server.scheduler.schedule import TIMETABLE, Entry
 
 log = get_logger(__name__)
+
+SKIPPED = Counter("prosaas_slots_skipped", "Slots that passed and were not made up for.", ["schedule"])
 
 REGISTER = """
 INSERT INTO schedule (name, watermark) SELECT name, now() FROM unnest($1::text[]) AS name
@@ -29,6 +32,8 @@ ON CONFLICT (schedule, slot) DO NOTHING RETURNING slot
 
 async def register(database: Database) -> None:
     """Enter new lines of the timetable; their first slot is the next one from now."""
+    for entry in TIMETABLE:
+        SKIPPED.labels(entry.name)
     async with database.driver() as connection:
         await connection.execute(REGISTER, [entry.name for entry in TIMETABLE])
 
@@ -61,6 +66,7 @@ async def _enter(connection: asyncpg.Connection, entry: Entry, zone: ZoneInfo) -
 async def _record(connection: asyncpg.Connection, entry: Entry, slot: Slot) -> list[Dispatch]:
     if slot.skipped is not None:
         await connection.fetchval(RECORD, entry.name, slot.at, "skipped", None, slot.skipped)
+        SKIPPED.labels(entry.name).inc()
         log.warning("slot_skipped", schedule=entry.name, slot=slot.at.isoformat(), reason=slot.skipped)
         return []
     asked = Asked(entry.payload(slot.at), None)

@@ -18,6 +18,7 @@ from server.clock import monotonic_s
 from server.config import Settings
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
+from server.queue.counts import start_at_zero
 from server.queue.dispatch import Dispatcher
 from server.queue.ledger import Ending, Ledger, Outcome
 from server.wiring import House, open_house
@@ -66,6 +67,7 @@ def _run(settings: Settings, coroutine: Coroutine[Any, Any, None]) -> int:
 async def _work(settings: Settings, queues: Sequence[str], post: Post) -> None:
     loop = asyncio.get_running_loop()
     loop.set_task_factory(watching(post.board))
+    start_at_zero()
     async with open_house(settings, pool_size=20) as house:
         process = WorkerProcess(
             database=house.database,

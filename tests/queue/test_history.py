@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.queue import statements
+from server.queue import figures, statements
 from tests.engine import BUSINESS
 
 FINISHED = 20_000
@@ -40,6 +40,10 @@ STATEMENTS: Mapping[str, tuple[str, list[Any]]] = {
     "expire": (statements.EXPIRE, [1000]),
     "suspects": (statements.SUSPECTS, [15.0, 10_000]),
     "mark seen": (statements.MARK_SEEN, [["old-6-1"]]),
+    "figures: open": (figures.OPEN, ["waits"]),
+    "figures: set aside": (figures.SET_ASIDE, [["old_job"], 10_000]),
+    "figures: effects": (figures.EFFECTS, []),
+    "figures: lanes": (figures.LANES_BLOCKED, []),
 }
 
 
