@@ -37,6 +37,11 @@ LARGEST_CHECKPOINT = 8192
 EVERY_BUSINESS = "SELECT id FROM business ORDER BY id LIMIT 100000"
 
 
+def bar_share(total: int, left: int) -> int:
+    """Return how full a bar is, in thousandths: full only when nothing is left."""
+    return 1000 if left == 0 else min(999, 1000 * (total - left) // total)
+
+
 @dataclass
 class Effect:
     """One effect while a run is at it: what is known of it so far."""
@@ -130,15 +135,19 @@ class Run:
         await self._written(session, statements.CHECKPOINT, encoded)
         self._checkpoint = dict(at)
 
-    async def progress(self, session: Session, *, total: int, done: int, **by_state: int) -> None:
-        """Tell how far the job is, in parts by state as counted from their rows; they add up to `total`.
+    async def progress(
+        self, session: Session, *, total: int, done: int, left: int = 0, **otherwise: int
+    ) -> None:
+        """Tell how far the job is, in parts as counted from their rows: they add up to `total`.
 
-        Raises ValueError where they do not, and LeaseLostError where `done` fell or the lease is gone.
+        `left` are those that are still to be done, `otherwise` those that ended in another way. Raises
+        ValueError where they do not add up, and LeaseLostError where `done` fell or the lease is gone.
         """
-        if done + sum(by_state.values()) != total or min(done, *by_state.values(), 0) < 0:
-            raise ValueError(f"{self.claim.kind}: {done} done and {by_state} do not add up to {total}")
-        counts = {"total": total, "done": done} | by_state
-        await self._written(session, statements.PROGRESS, orjson.dumps(counts).decode(), done)
+        counts = {"done": done, "left": left} | otherwise
+        if sum(counts.values()) != total or min(counts.values()) < 0:
+            raise ValueError(f"{self.claim.kind}: {counts} do not add up to {total}")
+        encoded = orjson.dumps({"total": total} | counts).decode()
+        await self._written(session, statements.PROGRESS, encoded, done, bar_share(total, left))
 
     async def _written(self, session: Session, statement: str, *values: object) -> None:
         if await (await driver_of(session)).fetchval(statement, self.job_id, self.token, *values) is None:

@@ -95,12 +95,10 @@ SELECT 1 FROM job
 WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
 """
 
-# What is done never becomes less: a number that fell would be a miscount. Nor does the bar, which is full
-# only when nothing is left.
+# What is done never becomes less: a number that fell would be a miscount. Nor does the bar, though a total
+# may grow.
 PROGRESS = """
-UPDATE job SET progress = $3::jsonb, progress_at = now(), progress_share = greatest(progress_share,
-    CASE WHEN ($3::jsonb ->> 'total')::bigint = $4 THEN 1000
-         ELSE least(999, 1000 * $4 / nullif(($3::jsonb ->> 'total')::bigint, 0)) END)
+UPDATE job SET progress = $3::jsonb, progress_at = now(), progress_share = greatest(progress_share, $5::int)
 WHERE id = $1 AND token = $2 AND state = 'running' AND coalesce((progress ->> 'done')::bigint, 0) <= $4
 RETURNING id
 """

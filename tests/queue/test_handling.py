@@ -84,6 +84,22 @@ async def test_progress_adds_up_and_what_is_done_never_falls(engine):
     assert await told(engine, job_id, "progress") == {"total": 10, "done": 6, "failed": 1, "left": 3}
 
 
+async def test_a_bar_does_not_go_back_when_the_total_grows_and_is_full_only_at_the_end(engine):
+    shares = []
+
+    async def handle(run, _payload):
+        for total, done, failed in ((10, 5, 0), (1000, 5, 0), (1000, 998, 1), (1000, 998, 2)):
+            async with run.step() as session:
+                await run.progress(session, total=total, done=done, failed=failed, left=total - done - failed)
+            shares.append(await told(engine, run.job_id, "progress_share"))
+
+    with job_kind(Import, handle):
+        async with engine.working():
+            await engine.until_state(await engine.ask(Import(1)), "done")
+
+    assert shares == [500, 500, 999, 1000]
+
+
 async def test_a_run_that_snoozes_uses_no_attempt(engine):
     attempts = []
 
