@@ -87,9 +87,15 @@ SELECT queue, kind, count(*) FILTER (WHERE state = 'ready') AS ready,
                AND (sort, name) IN (('kind', job.kind), ('queue', job.queue))) AS paused
 FROM job WHERE state IN ('ready', 'running') GROUP BY queue, kind ORDER BY queue, kind LIMIT 200
 """
+PAUSES = """
+SELECT sort, name, reason, paused_by, extract(epoch FROM now() - paused_at)::float8 AS since_s
+FROM job_pause WHERE resumed_at IS NULL ORDER BY paused_at LIMIT $1
+"""
 RUNNING = """
 SELECT job.id, job.kind, job.business_id, job.attempts, attempt.worker,
-       extract(epoch FROM now() - job.started_at)::float8 AS running_s
+       extract(epoch FROM now() - job.started_at)::float8 AS running_s,
+       (progress ->> 'total')::bigint AS total, progress_share,
+       extract(epoch FROM now() - progress_at)::float8 AS progress_age_s
 FROM job LEFT JOIN job_attempt AS attempt ON attempt.job_id = job.id AND attempt.token = job.token
 WHERE job.state = 'running' ORDER BY job.started_at LIMIT $1
 """

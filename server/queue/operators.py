@@ -19,6 +19,8 @@ from server.queue.asking import StopJob
 from server.queue.effects import EffectState
 from server.queue.kinds import KINDS
 
+# Progress that nobody renewed for so long is shown as old.
+STALE_AFTER_S = 10
 BATCH = 500
 MOST_SHOWN = 200
 ENDED_BADLY = ("failed", "quarantined", "expired", "cancelled")
@@ -154,8 +156,15 @@ class Operators:
         return await self._rows(operating.QUEUES)
 
     async def running(self, *, limit: int = MOST_SHOWN) -> list[asyncpg.Record]:
-        """Return the longest running jobs: id, kind, business_id, attempts, running_s, worker."""
+        """Return the longest running jobs: id, kind, business_id, attempts, running_s, worker.
+
+        Those that tell how far they are have total, progress_share in thousandths and progress_age_s.
+        """
         return await self._rows(operating.RUNNING, min(limit, MOST_SHOWN))
+
+    async def pauses(self, *, limit: int = MOST_SHOWN) -> list[asyncpg.Record]:
+        """Return what is paused, the oldest first: sort, name, reason, paused_by, since_s."""
+        return await self._rows(operating.PAUSES, min(limit, MOST_SHOWN))
 
     async def ended_badly(self, selection: Selection, *, limit: int = MOST_SHOWN) -> list[asyncpg.Record]:
         """Return the latest jobs of a selection: id, kind, business_id, state, reason, attempts, ended_s."""

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import getpass
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -16,11 +18,19 @@ from server.db.session import Database
 from server.jobs import load_handlers
 from server.queue.connection import connect_redis
 from server.queue.effects import EffectState
-from server.queue.operators import ENDED_BADLY, SETTLED_BY_HAND, SORTS, Operators, Selection
+from server.queue.operators import (
+    ENDED_BADLY,
+    SETTLED_BY_HAND,
+    SORTS,
+    STALE_AFTER_S,
+    Operators,
+    Selection,
+)
 
 CLEAR = "\x1b[H\x1b[2J"
 SHOWN = 12
-WIDEST = 60
+WIDEST = 240
+INDENT = "    "
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # What it did, or would do, in words.
@@ -132,8 +142,10 @@ async def _watch(operators: Operators, options: argparse.Namespace) -> str:
 
 
 async def _tables(operators: Operators) -> str:
+    pauses = await operators.pauses(limit=SHOWN)
     return "\n\n".join(
         [
+            *([_pauses(pauses)] if pauses else []),
             _queues(await operators.queues()),
             _running(await operators.running(limit=SHOWN)),
             _ended_badly(await operators.ended_badly(Selection(), limit=SHOWN)),
@@ -156,15 +168,36 @@ def _queues(told: Sequence[asyncpg.Record]) -> str:
     )
 
 
+def _pauses(told: Sequence[asyncpg.Record]) -> str:
+    return _table(
+        ["PAUSED", "SINCE", "BY", "REASON"],
+        [
+            [f"{row['sort']} {row['name']}", _age(row["since_s"]), row["paused_by"], row["reason"]]
+            for row in told
+        ],
+        none="Nothing is paused.",
+    )
+
+
 def _running(told: Sequence[asyncpg.Record]) -> str:
     return _table(
-        ["RUNNING", "BUSINESS", "ATTEMPT", "FOR", "WORKER"],
+        ["RUNNING", "BUSINESS", "TRY", "FOR", "HOW FAR, AND WHERE"],
         [
-            [row["id"], row["business_id"] or "-", row["attempts"], _age(row["running_s"]), row["worker"]]
+            [
+                *(row["id"], row["business_id"] or "-", row["attempts"], _age(row["running_s"])),
+                ", ".join(filter(None, [_progress(row), row["worker"]])),
+            ]
             for row in told
         ],
         none="Nothing is running.",
     )
+
+
+def _progress(row: asyncpg.Record) -> str:
+    if row["total"] is None:
+        return ""
+    how_far, age_s = f"{row['progress_share'] // 10} % of {row['total']}", row["progress_age_s"]
+    return f"{how_far} (no news for {_age(age_s)})" if age_s > STALE_AFTER_S else how_far
 
 
 def _unknown(told: Sequence[asyncpg.Record]) -> str:
@@ -227,14 +260,33 @@ async def _settle(operators: Operators, options: argparse.Namespace) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, none: str) -> str:
+    """Lay rows out; where a terminal is too narrow, the last column stands below its row."""
     if not rows:
         return none
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     told = [[_shown(one) for one in row] for row in rows]
-    widths = [max(len(line[place]) for line in [list(heads), *told]) for place in range(len(heads))]
+    whole = _lines([list(heads), *told])
+    if width is None or max(map(len, whole)) <= width:
+        return "\n".join(whole)
+    head, *narrow = _lines([list(heads[:-1]), *(row[:-1] for row in told)])
+    below = (textwrap.wrap(row[-1], max(width - len(INDENT), 1)) for row in told)
     return "\n".join(
-        "  ".join(one.ljust(width) for one, width in zip(line, widths, strict=True)).rstrip()
-        for line in [list(heads), *told]
+        [
+            head,
+            *(line for row, rest in zip(narrow, below, strict=True) for line in [row, *map(_indented, rest)]),
+        ]
     )
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(one.ljust(width) for one, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _indented(line: str) -> str:
+    return f"{INDENT}{line}"
 
 
 def _shown(value: object) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 
 import pytest
@@ -93,6 +96,42 @@ async def test_on_a_terminal_the_table_is_live_until_ctrl_c(prosaas):
             await process.wait()
         os.close(leader)
         os.close(follower)
+
+
+async def test_a_terminal_of_eighty_columns_shows_all_of_it(prosaas):
+    await prosaas.engine.look.execute(
+        "INSERT INTO job (id, business_id, kind, queue, urgency, state, attempts, token, started_at,"
+        " progress, progress_at, progress_share) VALUES ('webhook_process_job-6-0123456789abcdef01234567', 6,"
+        " 'webhook_process_job', 'default', 0, 'running', 1, 1, now(), '{\"total\": 400, \"done\": 100,"
+        " \"left\": 300}', now() - interval '90 min', 250)"
+    )
+    await prosaas.engine.look.execute(
+        "INSERT INTO job_attempt (job_id, token, worker)"
+        " SELECT id, 1, 'a-host-with-a-long-name-1234-abcdef' FROM job WHERE state = 'running'"
+    )
+    await prosaas("pause", "business", "6", "--reason", "The owner asked for it " * 4)
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.stack.cli", "jobs", "--once"),
+        env={name: value for name, value in prosaas.settings.items() if name != "COLUMNS"},
+        stdout=follower,
+        stderr=follower,
+    )
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    lines = os.read(leader, 65536).decode().splitlines()
+    os.close(leader)
+    os.close(follower)
+
+    assert max(map(len, lines)) <= 80
+    told = " ".join(" ".join(lines).split())
+    for words in (
+        "business 6",
+        "(prosaas jobs)",
+        "The owner asked for it " * 3,
+        "25 % of 400 (no news for 1.5 h), a-host-with-a-long-name-1234-abcdef",
+    ):
+        assert words in told
 
 
 async def test_requeue_says_what_it_would_do_and_does_it_with_yes(prosaas):
