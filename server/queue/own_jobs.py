@@ -17,14 +17,17 @@ from server.errors import BadInputError
 from server.queue import statements
 from server.queue.asking import Changed, StopJob, dispatch_of
 from server.queue.effects import EffectState
-from server.queue.operators import SENT_OR_UNKNOWN
+from server.queue.operators import SENT_OR_UNKNOWN, STALE_AFTER_S
 
 ENDED_BADLY = ("failed", "quarantined", "expired")
 SETTLED_BY_MEMBER = (EffectState.CONFIRMED, EffectState.NOT_SENT)
 RowT = TypeVar("RowT")
 
 # What waits and what runs, each part by an index of its own: finished rows, however many, are not read.
-_COLUMNS = "id, kind, queue, state, attempts, reason, due_at, started_at"
+_COLUMNS = (
+    "id, kind, queue, state, attempts, reason, due_at, started_at, payload, cancel_asked_at,"
+    " progress, progress_at, progress_share"
+)
 _WAITING = f"""(
 SELECT {_COLUMNS} FROM job WHERE state = 'ready' AND dispatched_at IS NULL AND business_id = $1
 UNION ALL
@@ -33,6 +36,12 @@ SELECT {_COLUMNS} FROM job WHERE state = 'ready' AND dispatched_at IS NOT NULL A
 _RUNNING = f"SELECT {_COLUMNS} FROM job WHERE state = 'running' AND business_id = $1"  # noqa: S608 -- the same
 _IS_HELD_BACK = "EXISTS (SELECT FROM effect WHERE effect.job_id = job.id AND effect.state = ANY($2::text[]))"
 
+_SHOWN = f"""
+id, kind, attempts, reason, state, payload::text AS payload, cancel_asked_at IS NOT NULL AS is_stopping,
+progress::text AS progress, progress_at, progress_share,
+state = 'running' AND progress_at < now() - {STALE_AFTER_S} * interval '1 second' AS is_stale
+"""
+
 QUEUES = f"""
 SELECT kind, queue, count(*) FILTER (WHERE state = 'ready') AS waiting,
        count(*) FILTER (WHERE state = 'running') AS running,
@@ -40,13 +49,13 @@ SELECT kind, queue, count(*) FILTER (WHERE state = 'ready') AS waiting,
 FROM ({_WAITING} UNION ALL {_RUNNING}) AS job GROUP BY kind, queue ORDER BY kind, queue LIMIT $2
 """  # noqa: S608 -- composed of constants
 RUNNING = f"""
-SELECT id, kind, attempts, started_at AS at, reason FROM ({_RUNNING}) AS job ORDER BY started_at LIMIT $2
+SELECT {_SHOWN}, started_at AS at FROM ({_RUNNING}) AS job ORDER BY started_at LIMIT $2
 """  # noqa: S608 -- composed of constants
 WAITING = f"""
-SELECT id, kind, attempts, due_at AS at, reason FROM {_WAITING} AS job ORDER BY due_at LIMIT $2
+SELECT {_SHOWN}, due_at AS at FROM {_WAITING} AS job ORDER BY due_at LIMIT $2
 """  # noqa: S608 -- composed of constants
 ENDED = f"""
-SELECT id, kind, attempts, finished_at AS at, reason, state, {_IS_HELD_BACK} AS held_back
+SELECT {_SHOWN}, finished_at AS at, {_IS_HELD_BACK} AS held_back
 FROM job WHERE business_id = $1 AND state IN ('failed', 'quarantined', 'expired')
 ORDER BY finished_at DESC LIMIT $3
 """  # noqa: S608 -- composed of constants
@@ -61,6 +70,14 @@ UNKNOWN_EFFECTS = """
 SELECT key, provider, reason, sending_at AS at FROM effect
 WHERE business_id = $1 AND state = 'unknown' ORDER BY sending_at LIMIT $2
 """
+# How much of the business's own work each pause holds back.
+PAUSES = f"""
+SELECT sort, name, reason, paused_by, paused_at AS at,
+       (SELECT count(*) FROM {_WAITING} AS job
+        WHERE pause.sort = 'business'
+           OR pause.name = CASE pause.sort WHEN 'kind' THEN job.kind ELSE job.queue END) AS held
+FROM own_pauses() AS pause ORDER BY paused_at LIMIT $2
+"""  # noqa: S608 -- composed of constants
 RUN_AGAIN = "SELECT id FROM run_own_jobs_again($1, $2)"
 STOP = "SELECT before, dispatch_no, worker FROM stop_own_job($1)"
 SETTLE = "SELECT settle_own_effect($1, $2)"
@@ -87,15 +104,36 @@ class QueueRow:
 
 @dataclass(frozen=True)
 class JobRow:
-    """A job with the moment its list is ordered by; `held_back` means that it sent, or may have sent."""
+    """A job with the moment its list is ordered by; `held_back` means that it sent, or may have sent.
+
+    `payload` and `progress` are JSON; `progress_share` is in thousandths, and stale when news stopped.
+    """
 
     id: str
     kind: str
     attempts: int
     at: datetime
     reason: str | None
-    state: str = ""
+    state: str
+    payload: str
+    is_stopping: bool
+    progress: str | None
+    progress_at: datetime | None
+    progress_share: int
+    is_stale: bool | None
     held_back: bool = False
+
+
+@dataclass(frozen=True)
+class PauseRow:
+    """What holds work back: a kind, a queue or the business; `held` counts the business's own jobs."""
+
+    sort: str
+    name: str
+    reason: str
+    paused_by: str
+    at: datetime
+    held: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +155,7 @@ class Work:
     waiting: Sequence[JobRow]
     ended: Sequence[JobRow]
     unknown: Sequence[EffectRow]
+    pauses: Sequence[PauseRow]
 
 
 @dataclass(frozen=True)
@@ -136,6 +175,7 @@ async def read_work(session: Session, business_id: int, limit: int) -> Work:
         waiting=await _rows(session, JobRow, WAITING, business_id, limit),
         ended=await _rows(session, JobRow, ENDED, business_id, list(SENT_OR_UNKNOWN), limit),
         unknown=await _rows(session, EffectRow, UNKNOWN_EFFECTS, business_id, limit),
+        pauses=await _rows(session, PauseRow, PAUSES, business_id, limit),
     )
 
 

@@ -70,3 +70,8 @@ class MemberVisit(Visit):
     """A visit of someone who is logged in."""
 
     login: Login
+
+    @property
+    def is_owner(self) -> bool:
+        """Tell whether they may act for the business, and not only look."""
+        return self.login.role == "owner"

@@ -75,6 +75,17 @@ def members(context: WebContext, view: MemberView) -> Endpoint:
     return _guarded(context, admit)
 
 
+def owners(context: WebContext, view: MemberView) -> Endpoint:
+    """Open a view to a business's owners; its other members may look, and are told so."""
+
+    async def admit(request: Request, visit: MemberVisit) -> Response:
+        if not visit.is_owner:
+            return problem(visit, 403, "owner")
+        return await view(request, visit)
+
+    return members(context, admit)
+
+
 def ask_to_log_in(request: Request) -> Response:
     """Lead a reader to the log-in page and back afterwards; anything else is refused."""
     wants_page = request.method == "GET" and request.url.path != "/live"

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from server.web import demo, door, inbox, jobs, live
 from server.web.context import WebContext
-from server.web.gate import anyone, members
+from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
 
 
@@ -22,8 +22,9 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/inbox", members(context, inbox.show_inbox)),
         Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
         Route("/jobs", members(context, jobs.show_jobs)),
-        Route("/jobs/again", members(context, jobs.run_again), methods=["POST"]),
-        Route("/jobs/cancel", members(context, jobs.cancel), methods=["POST"]),
+        Route("/jobs/again", owners(context, jobs.run_again), methods=["POST"]),
+        Route("/jobs/cancel", owners(context, jobs.cancel), methods=["POST"]),
+        Route("/jobs/settle", owners(context, jobs.settle), methods=["POST"]),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]

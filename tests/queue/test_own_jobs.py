@@ -281,6 +281,26 @@ async def test_the_lists_say_what_waits_and_runs_and_are_bounded(engine, chores)
     assert len(work.ended) == 3
 
 
+async def test_a_business_sees_its_own_pause_and_those_of_kinds_and_queues_with_what_they_hold(
+    engine, chores
+):
+    await engine.ask(Chore(1))
+    await engine.look.execute(
+        "INSERT INTO job_pause (sort, name, reason, paused_by, resumed_at) VALUES"
+        " ('kind', 'chore_job', 'deploy', 'ops', NULL), ('queue', 'low', 'deploy', 'ops', NULL),"
+        " ('business', '6', 'asked for', 'ops', NULL), ('business', '9', 'unpaid', 'ops', NULL),"
+        " ('queue', 'default', 'over', 'ops', now())"
+    )
+
+    own = {(row.sort, row.name): row.held for row in (await seen(engine, BUSINESS)).pauses}
+    others = {(row.sort, row.name): row.held for row in (await seen(engine, OTHER)).pauses}
+    assert own == {("kind", "chore_job"): 1, ("queue", "low"): 0, ("business", "6"): 1}
+    assert others == {("kind", "chore_job"): 0, ("queue", "low"): 0, ("business", "9"): 0}
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with engine.api.driver_transaction(BUSINESS) as connection:
+            await connection.fetch("SELECT * FROM job_pause")
+
+
 @pytest.mark.parametrize(
     ("statement", "arguments"),
     [
@@ -289,6 +309,7 @@ async def test_the_lists_say_what_waits_and_runs_and_are_bounded(engine, chores)
         (own_jobs.WAITING, [50]),
         (own_jobs.ENDED, [["sent"], 50]),
         (own_jobs.COUNT_ENDED, [["sent"], None]),
+        (own_jobs.PAUSES, [50]),
     ],
 )
 async def test_no_list_reads_what_is_finished(engine, statement, arguments):

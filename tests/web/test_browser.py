@@ -143,6 +143,7 @@ async def test_the_jobs_page_follows_its_lists_and_what_is_ticked_stays_ticked(
     assert await window.shows(".said", "Running again: 1.")
     assert await window.shows("#waiting .job-id", "webhook_process_job-1-a")
     await window.page.click("#waiting button")
+    await window.page.click("button[name=sure]")
     assert await window.shows(".said", "It was cancelled.")
     assert await window.page.locator("#ended .job-id").all_inner_texts() == ["webhook_process_job-1-b"]
     assert window.complaints == []

@@ -58,7 +58,7 @@ class ConversationPage:
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a message of ours is for."""
+    """A customer: whom a message of ours is for, or whose message came in."""
 
     conversation_id: UUID
     name: str | None
@@ -159,6 +159,13 @@ JOIN conversation ON conversation.id = message.conversation_id
 JOIN contact ON contact.id = conversation.contact_id
 WHERE message.effect_key = ANY(cast(:keys AS text[])) ORDER BY message.effect_key LIMIT :limit
 """
+CUSTOMERS = """
+SELECT event.id, message.conversation_id, contact.name FROM inbox_event AS event
+JOIN message ON message.id = event.message_id
+JOIN conversation ON conversation.id = message.conversation_id
+JOIN contact ON contact.id = conversation.contact_id
+WHERE event.id = ANY(cast(:ids AS uuid[])) ORDER BY event.id LIMIT :limit
+"""
 
 
 async def list_conversations(
@@ -189,6 +196,14 @@ async def read_addressees(session: Session, effect_keys: Sequence[str]) -> dict[
         return {}
     rows = await session.execute(text(ADDRESSEES), {"keys": list(effect_keys), "limit": len(effect_keys)})
     return {row.effect_key: Addressee(row.conversation_id, row.name) for row in rows}
+
+
+async def read_customers(session: Session, event_ids: Sequence[UUID]) -> dict[UUID, Addressee]:
+    """Return who wrote what came with each of these events, where that is known already."""
+    if not event_ids:
+        return {}
+    rows = await session.execute(text(CUSTOMERS), {"ids": list(event_ids), "limit": len(event_ids)})
+    return {row.id: Addressee(row.conversation_id, row.name) for row in rows}
 
 
 async def read_newest_steps(session: Session, business_id: int) -> Journey | None:

@@ -3,6 +3,10 @@
 import { fill, fromTemplate } from "./fill.js";
 import { Live } from "./live.js";
 
+const STALE_AFTER_MS = 10_000;
+const offline = document.getElementById("offline");
+let lastOnline = performance.now();
+
 function show(name, { rows, amount }) {
   const list = document.getElementById(name);
   const kept = new Map([...list.children].map((row) => [row.dataset.id, row]));
@@ -16,6 +20,15 @@ function show(name, { rows, amount }) {
   list.parentElement.dataset.amount = amount;
 }
 
+// The server says when news of a job stopped; when news of the server stop, the page says it itself.
+function age() {
+  if (offline.hidden) lastOnline = performance.now();
+  else if (performance.now() - lastOnline > STALE_AFTER_MS) {
+    for (const bar of document.querySelectorAll(".job-progress")) bar.dataset.stale = "yes";
+  }
+}
+
 new Live(document.getElementById("live").dataset.url, {
   jobs: (board) => { for (const [name, part] of Object.entries(board)) show(name, part); },
 });
+setInterval(age, 1000);
