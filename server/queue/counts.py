@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 
 import asyncpg
 from prometheus_client import Counter, Histogram
@@ -35,6 +36,16 @@ class Write(StrEnum):
     PROGRESS = "progress"
     SENDING = "sending"
     END = "end"
+
+
+def count_start(kind: str, waited_s: float) -> None:
+    """Count how long after it was due a job was claimed."""
+    _waited_of(kind).observe(waited_s)
+
+
+@cache
+def _waited_of(kind: str) -> Histogram:
+    return WAITED.labels(kind)
 
 
 def count_fenced(write: Write) -> None:

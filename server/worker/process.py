@@ -26,7 +26,7 @@ from server.log import get_logger
 from server.ports import Outside
 from server.queue.accounts import Accounts
 from server.queue.asking import Dispatch
-from server.queue.counts import WAITED
+from server.queue.counts import count_start
 from server.queue.crash_points import CrashPoint, crash_point
 from server.queue.dispatch import Dispatcher
 from server.queue.kinds import KINDS
@@ -177,7 +177,7 @@ class WorkerProcess:
             await self._until_store_answers(popped)
             return
         for claim in claims:
-            WAITED.labels(claim.kind).observe(claim.waited_s)
+            count_start(claim.kind, claim.waited_s)
         for running in [self._running_of(claim) for claim in claims]:
             context = contextvars.copy_context()
             context.run(SLOT.set, running.slot)
