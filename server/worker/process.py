@@ -74,6 +74,7 @@ class Running:
     told_to_end: Ending | None = None
     abandoned: bool = False
     shown: bool = False
+    is_over: bool = False
 
 
 class WorkerProcess:
@@ -224,6 +225,7 @@ class WorkerProcess:
             ended = await asyncio.shield(self._give_back(running))
         if running.abandoned:
             return
+        running.is_over = True
         await self._reports.ask(Report(running.run.claim, ended, running.shown))
 
     async def _report(self, reports: Sequence[Report]) -> Sequence[None]:
@@ -293,7 +295,7 @@ class WorkerProcess:
             for task, running in list(self._running.items()):
                 if now > running.overdue_at and not running.abandoned:
                     await self._end_overdue(task, running)
-                elif not running.shown and now > running.shown_from:
+                elif not (running.shown or running.is_over) and now > running.shown_from:
                     running.shown = True
                     self._reports.tell(Report(running.run.claim))
             await asyncio.sleep(TURN_S)
