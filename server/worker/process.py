@@ -35,6 +35,7 @@ from server.queue.run import Run
 from server.queue.window import Window
 from server.worker.alone import Isolation
 from server.worker.board import Board, Phase
+from server.worker.commands import Commands
 from server.worker.rq_view import HEARTBEAT_S, Report, RqView
 from server.worker.taking import Intake
 from server.worker.watching import SLOT
@@ -109,6 +110,7 @@ class WorkerProcess:
             view=self._view,
             window=Window(database, redis, dispatcher),
         )
+        self._commands = Commands(redis, worker=place.name, stop_job=self._stop_job, leave=self.stop)
         self._reports: Gathering[Report, None] = Gathering(self._report, most=MOST_REPORTS)
         self._accounts = Accounts(database)
         self._board = place.board
@@ -138,7 +140,7 @@ class WorkerProcess:
             asyncio.create_task(self._renew_leases()),
             asyncio.create_task(self._beat()),
             asyncio.create_task(self._turn()),
-            asyncio.create_task(self._view.obey(self._stop_job)),
+            asyncio.create_task(self._commands.obey()),
         ]
         if not self.is_stopping:
             self._board.phase = Phase.READY
@@ -275,9 +277,10 @@ class WorkerProcess:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job_task_broke", job_id=task.get_name(), error=type(error).__name__)
 
-    def _stop_job(self, rq_id: str) -> None:
+    def _stop_job(self, rq_id: str, execution_id: str | None) -> None:
         for task, running in self._running.items():
-            if running.run.claim.dispatch.rq_id == rq_id:
+            is_meant = execution_id in {None, str(running.run.token)}
+            if is_meant and running.run.claim.dispatch.rq_id == rq_id:
                 self._cancel(task, running)
 
     def _cancel(self, task: asyncio.Task[None], running: Running) -> None:

@@ -7,10 +7,9 @@ Redis never blocks the jobs that run.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import orjson
 import redis
 from redis.asyncio import Redis
-from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.results import Result
@@ -37,7 +35,6 @@ log = get_logger(__name__)
 
 HEARTBEAT_S = 20
 WORKER_TTL_S = 120
-AWAY_WAIT_S = 1.0
 # Generous: an execution that ends late must not be reported as abandoned.
 STARTED_SLACK_S = 120
 
@@ -209,20 +206,6 @@ class RqView:
                 tokens[dispatch.job_id] = token
         return tokens
 
-    async def obey(self, stop_job: Callable[[str], None]) -> None:
-        """Follow RQ's stop-job command for as long as the worker runs, through every loss of Redis."""
-        channel = PUBSUB_CHANNEL_TEMPLATE % self.worker.name
-        while True:
-            try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await pubsub.subscribe(channel)
-                    while True:
-                        message = await pubsub.get_message(timeout=None)
-                        if message is not None and (rq_id := _job_to_stop(message["data"])):
-                            stop_job(rq_id)
-            except (redis.RedisError, OSError, TimeoutError):
-                await asyncio.sleep(AWAY_WAIT_S)
-
     async def forget_worker(self, name: str) -> None:
         """Take a worker that died out of RQ's list."""
         pipe = self._recorder.pipeline()
@@ -275,16 +258,6 @@ class RqView:
 def _started_ttl(claim: Claim) -> int:
     kind = KINDS.get(claim.kind)
     return int(kind.timeout_s if kind else 0) + STARTED_SLACK_S
-
-
-def _job_to_stop(data: bytes) -> str | None:
-    try:
-        told = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(told, dict) or told.get("command") != "stop-job":
-        return None
-    return str(told.get("job_id"))
 
 
 def _failed_token(meta: bytes | None) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import redis as sync_redis
+from rq.command import send_command, send_shutdown_command, send_stop_execution_command
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
@@ -63,3 +64,37 @@ async def test_a_run_that_ended_before_it_was_shown_is_not_shown_as_running_afte
 
     assert rq.zcard("rq:wip:default") == 0
     assert shown(rq, f"{job_id}-1").get_status() is JobStatus.FINISHED
+
+
+async def test_stopping_one_run_stops_no_other_run_of_its_job(engine, rq):
+    with job_kind(Wait, for_ever):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working() as process:
+            await until_shown(rq, f"{job_id}-1")
+            told = {"job_id": f"{job_id}-1", "execution_id": "7"}
+            send_command(rq, process.name, "stop-execution", **told)
+            send_command(rq, process.name, "no-such-command")
+            rq.publish(f"rq:pubsub:{process.name}", "not a command")
+            send_stop_execution_command(rq, f"{job_id}-1", "1")
+            await engine.until_state(job_id, "cancelled")
+
+    attempts = await engine.look.fetch("SELECT token, outcome FROM job_attempt")
+    assert [tuple(one) for one in attempts] == [(1, "cancelled")]
+
+
+async def test_rqs_shutdown_command_lets_a_worker_end_what_it_runs_and_leave(engine, rq):
+    gate = asyncio.Event()
+
+    async def handle(_run, _payload):
+        await gate.wait()
+
+    with job_kind(Wait, handle):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working() as process:
+            await until_shown(rq, f"{job_id}-1")
+            send_shutdown_command(rq, process.name)
+            await eventually(lambda: process.is_stopping)
+            gate.set()
+            await eventually(lambda: Worker.all(connection=rq) == [])
+
+    assert await engine.state(job_id) == "done"
