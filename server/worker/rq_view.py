@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import redis
 from redis.asyncio import Redis
+from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.results import Result
@@ -37,6 +38,7 @@ HEARTBEAT_S = 20
 WORKER_TTL_S = 120
 # Generous: an execution that ends late must not be reported as abandoned.
 STARTED_SLACK_S = 120
+NOT_OURS = "Not a job of this installation: its workers run what their ledger holds, and nothing else."
 
 
 # Short runs that went well: ARGV is this moment, in RQ's words and as a time stamp, the seconds to live,
@@ -205,6 +207,36 @@ class RqView:
             if token is not None:
                 tokens[dispatch.job_id] = token
         return tokens
+
+    async def refuse(self, foreign: Sequence[tuple[str, str]]) -> None:
+        """Move jobs that somebody else put into a queue of ours to its failed registry, as (id, queue).
+
+        Ids without a job behind them lead nowhere and are dropped. Raises RedisError.
+        """
+        async with self._client.pipeline(transaction=False) as asking:
+            for rq_id, _ in foreign:
+                asking.exists(f"rq:job:{rq_id}")
+            are_there = await asking.execute()
+        pipe = self._recorder.pipeline()
+        for (rq_id, queue), is_there in zip(foreign, are_there, strict=True):
+            log.error("job_not_ours", queue=queue, kept=bool(is_there))
+            if is_there:
+                self._refuse(pipe, rq_id, queue)
+        await self._send(pipe)
+
+    def _refuse(self, pipe: Any, rq_id: str, queue: str) -> None:
+        try:
+            job = Job(rq_id, connection=self._recorder, serializer=JSONSerializer)
+        except ValueError:
+            # An id that RQ itself refuses: no tool could show it. Its hash stays as it was found.
+            return
+        job.origin = queue
+        pipe.hset(job.key, "ended_at", utcformat(datetime.now(UTC)))
+        job.set_status(JobStatus.FAILED, pipeline=pipe)
+        pipe.persist(job.key)
+        pipe.zadd(job.failed_job_registry.key, {job.id: current_timestamp() + DEFAULT_FAILURE_TTL})
+        name = self.worker.name
+        Result.create_failure(job, DEFAULT_FAILURE_TTL, NOT_OURS, worker_name=name, pipeline=pipe)
 
     async def forget_worker(self, name: str) -> None:
         """Take a worker that died out of RQ's list."""

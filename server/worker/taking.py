@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextvars import Context
 from typing import Any
@@ -47,6 +48,10 @@ return found
 RESERVED_SHARE = 0.25
 # Every so many takes the least urgent queue comes first, so that a flood above it does not end it.
 FLOOR_EVERY = 16
+# As `job_id` makes them, with the dispatch's number behind.
+OUR_ID = re.compile(
+    r"(?P<job_id>(?P<kind>[a-z0-9_]+_job)-(?P<business>[0-9]+|all)-[0-9a-f]{24})-(?P<number>[0-9]+)"
+)
 
 
 class Intake:
@@ -91,8 +96,30 @@ class Intake:
         elif not taken:
             # Only what is most urgent may be taken now; a place for the rest may come free any moment.
             taken = await self._redis.blpop(self._queues[:1], timeout=RESERVED_WAIT_S) or []
-        popped = [parse_dispatch(rq_id, queue) for queue, rq_id in zip(taken[::2], taken[1::2], strict=True)]
-        return [one for one in popped if one is not None]
+        return await self._ours(list(zip(taken[1::2], taken[::2], strict=True)))
+
+    def read(self, rq_id: str, queue: str) -> Dispatch | None:
+        """Return the dispatch that an id stands for; None if it is not one of ours."""
+        return parse_dispatch(rq_id, queue)
+
+    async def _ours(self, taken: Sequence[tuple[bytes, bytes]]) -> list[Dispatch]:
+        """Read what was popped, as (id, queue); what somebody else put there is refused, and not lost."""
+        ours: list[Dispatch] = []
+        foreign: list[tuple[str, str]] = []
+        for raw_id, raw_queue in taken:
+            rq_id, queue = raw_id.decode(errors="replace"), raw_queue.decode().removeprefix("rq:queue:")
+            dispatch = self.read(rq_id, queue)
+            if dispatch is None:
+                foreign.append((rq_id, queue))
+            else:
+                ours.append(dispatch)
+        if foreign:
+            try:
+                await self._view.refuse(foreign)
+            except (RedisError, OSError, TimeoutError) as error:
+                # What else was taken is still to be claimed.
+                log.error("jobs_not_refused", jobs=len(foreign), error=type(error).__name__)
+        return ours
 
     def _fill(self) -> None:
         """Have the queues filled from the ledger, while the work that was taken runs."""
@@ -136,17 +163,14 @@ class Intake:
             await self._view.forget(popped)
 
 
-def parse_dispatch(rq_id: bytes | str, queue: bytes | str) -> Dispatch | None:
+def parse_dispatch(rq_id: str, queue: str) -> Dispatch | None:
     """Read a dispatch back from RQ's id: `<kind>-<business>-<digest>-<number>`; None if it is not ours."""
-    text = rq_id.decode() if isinstance(rq_id, bytes) else rq_id
-    name = queue.decode() if isinstance(queue, bytes) else queue
-    job_id, _, number = text.rpartition("-")
-    parts = job_id.split("-")
-    if len(parts) != 3 or not number.isdigit():  # noqa: PLR2004 -- the three parts named above
-        log.error("dispatch_unreadable", queue=name)
+    found = OUR_ID.fullmatch(rq_id)
+    if found is None:
         return None
-    business_id = int(parts[1]) if parts[1].isdigit() else None
-    return Dispatch(job_id, parts[0], name.removeprefix("rq:queue:"), business_id, int(number))
+    business = found["business"]
+    business_id = None if business == "all" else int(business)
+    return Dispatch(found["job_id"], found["kind"], queue, business_id, int(found["number"]))
 
 
 def _without(dispatches: Sequence[Dispatch], claims: Sequence[Claim]) -> list[Dispatch]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 import redis as sync_redis
+from rq import Queue
 from rq.command import send_command, send_shutdown_command, send_stop_execution_command
 from rq.job import Job, JobStatus
-from rq.registry import StartedJobRegistry
+from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
+from server.worker.rq_view import NOT_OURS
 from tests.engine import eventually, job_kind
 
 
@@ -64,6 +66,33 @@ async def test_a_run_that_ended_before_it_was_shown_is_not_shown_as_running_afte
 
     assert rq.zcard("rq:wip:default") == 0
     assert shown(rq, f"{job_id}-1").get_status() is JobStatus.FINISHED
+
+
+async def test_a_job_of_somebody_elses_is_kept_as_failed_and_not_run(engine, rq):
+    with job_kind(Wait, nothing):
+        foreign = Queue("default", connection=rq).enqueue("os.getcwd", meta={"whose": "not ours"})
+        like_ours = Queue("default", connection=rq).enqueue("os.getcwd", job_id="webhook-6-abc-1")
+        async with engine.working():
+            failed = FailedJobRegistry("default", connection=rq)
+            await eventually(lambda: set(failed.get_job_ids()) == {foreign.id, like_ours.id})
+
+            failed.requeue(foreign.id)
+            await eventually(lambda: foreign.id in failed.get_job_ids())
+
+    assert foreign.get_status() is JobStatus.FAILED
+    assert Job.fetch(foreign.id, connection=rq).meta == {"whose": "not ours"}
+    result = foreign.latest_result()
+    assert result is not None
+    assert result.exc_string == NOT_OURS
+    assert rq.ttl(foreign.key) == -1
+
+
+async def test_an_id_that_nobody_can_read_takes_no_other_job_with_it(engine, rq):
+    with job_kind(Wait, nothing):
+        rq.rpush("rq:queue:default", b"\xff\xfe", "no such job")
+        job_id = await engine.ask(Wait(1))
+        async with engine.working():
+            await engine.until_state(job_id, "done")
 
 
 async def test_stopping_one_run_stops_no_other_run_of_its_job(engine, rq):
