@@ -11,13 +11,14 @@ import contextvars
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server import tasks
-from server.clock import monotonic_s
+from server.clock import monotonic_s, utc_now
 from server.db.gathering import Gathering
 from server.db.session import Database
 from server.errors import StoreUnavailableError
@@ -70,6 +71,7 @@ class Running:
     run: Run
     slot: int
     alone: bool
+    started_at: datetime
     shown_from: float
     overdue_at: float
     told_to_end: Ending | None = None
@@ -216,6 +218,7 @@ class WorkerProcess:
             self._board.take(claim.job_id, claim.token, run.trusted_until),
             alone=self._isolation is not None
             and (_is_isolated(claim.kind) or claim.deaths >= DEATHS_BEFORE_ALONE),
+            started_at=utc_now(),
             shown_from=monotonic_s() + SHOWN_FROM_S,
             overdue_at=monotonic_s() + (kind.timeout_s if kind else 0.0) + CANCEL_WAIT_S,
         )
@@ -228,7 +231,7 @@ class WorkerProcess:
         if running.abandoned:
             return
         running.is_over = True
-        await self._reports.ask(Report(running.run.claim, ended, running.shown))
+        await self._reports.ask(Report(running.run.claim, running.started_at, ended, running.shown))
 
     async def _report(self, reports: Sequence[Report]) -> Sequence[None]:
         """Tell RQ what started and ended, and start what waited behind it in its lane."""
@@ -300,7 +303,7 @@ class WorkerProcess:
                     await self._end_overdue(task, running)
                 elif not (running.shown or running.is_over) and now > running.shown_from:
                     running.shown = True
-                    self._reports.tell(Report(running.run.claim))
+                    self._reports.tell(Report(running.run.claim, running.started_at))
             await asyncio.sleep(TURN_S)
 
     async def _end_overdue(self, task: asyncio.Task[None], running: Running) -> None:
@@ -313,7 +316,8 @@ class WorkerProcess:
         log.error("job_unstoppable", job_id=running.run.job_id, kind=running.run.claim.kind)
         running.abandoned = True
         running.run.trusted_until = 0.0
-        await self._reports.ask(Report(running.run.claim, await self._give_back(running), running.shown))
+        ended = await self._give_back(running)
+        await self._reports.ask(Report(running.run.claim, running.started_at, ended, running.shown))
         self.stop()
 
     async def _renew_leases(self) -> None:
@@ -351,7 +355,7 @@ class WorkerProcess:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            await self._view.heartbeat([one.run.claim for one in self._running.values()])
+            await self._view.heartbeat([one.run.claim for one in self._running.values() if one.shown])
 
     async def _drain(self, grace_s: float) -> None:
         running = list(self._running)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import current_timestamp, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
+from server.clock import utc_now
 from server.jobs.runtime import Ended
 from server.log import get_logger
 from server.queue.asking import Dispatch
@@ -38,18 +39,28 @@ HEARTBEAT_S = 20
 WORKER_TTL_S = 120
 # Generous: an execution that ends late must not be reported as abandoned.
 STARTED_SLACK_S = 120
+# What RQ counts as a failed run; it counts one that is tried again, too.
+FAILURES = frozenset({Outcome.FAILED, Outcome.QUARANTINED, Outcome.RETRY, Outcome.EXPIRED})
 NOT_OURS = "Not a job of this installation: its workers run what their ledger holds, and nothing else."
 
-
-# Short runs that went well: ARGV is this moment, in RQ's words and as a time stamp, the seconds to live,
-# the worker's name, then a queue and an id for each. A job that RQ forgot meanwhile stays forgotten.
+# Short runs that went well: ARGV is a time stamp, the seconds to live, the worker's name, then a queue, an
+# id, when it started and when it ended for each. A job that RQ forgot meanwhile stays forgotten.
 DONE = """
-for place = 5, #ARGV, 2 do
+for place = 4, #ARGV, 4 do
     local key = 'rq:job:' .. ARGV[place + 1]
     if redis.call('EXISTS', key) == 1 then
-        redis.call('HSET', key, 'status', 'finished', 'ended_at', ARGV[1], 'worker_name', ARGV[4])
-        redis.call('EXPIRE', key, ARGV[3])
-        redis.call('ZADD', 'rq:finished:' .. ARGV[place], ARGV[2] + ARGV[3], ARGV[place + 1])
+        redis.call('HSET', key, 'status', 'finished', 'started_at', ARGV[place + 2],
+            'ended_at', ARGV[place + 3], 'last_heartbeat', ARGV[place + 3], 'worker_name', ARGV[3])
+        redis.call('EXPIRE', key, ARGV[2])
+        redis.call('ZADD', 'rq:finished:' .. ARGV[place], ARGV[1] + ARGV[2], ARGV[place + 1])
+    end
+end
+"""
+# A beat of running jobs: ARGV is this moment, then their keys. One that RQ forgot meanwhile stays forgotten.
+BEAT = """
+for place = 2, #ARGV do
+    if redis.call('EXISTS', ARGV[place]) == 1 then
+        redis.call('HSET', ARGV[place], 'last_heartbeat', ARGV[1])
     end
 end
 """
@@ -60,8 +71,10 @@ class Report:
     """What RQ is to see of a run: that it started, or how it ended and whether its start was shown."""
 
     claim: Claim
+    started_at: datetime
     ended: Ended | None = None
     was_shown: bool = False
+    ended_at: datetime = field(default_factory=utc_now)
 
 
 class QueueWorker(BaseWorker):
@@ -88,14 +101,17 @@ class RqView:
         self._client = client
         self.worker = QueueWorker(queues, name=name, recorder=self._recorder)
         self.succeeded = self.failed = 0
-        self._state = WorkerStatus.STARTED
+        self._worked = timedelta()
+        self._is_suspended = False
+        self._goes_on = False
 
     async def register(self) -> None:
         """Enter this worker in RQ's list, as `rq info` shows it."""
         worker = self.worker
-        worker.birth_date = worker.last_heartbeat = datetime.now(UTC)
+        worker.birth_date = worker.last_heartbeat = utc_now()
+        worker.ip_address = await self._own_address()
         pipe = self._recorder.pipeline()
-        pipe.hset(worker.key, mapping=worker.serialize() | {"state": WorkerStatus.STARTED.value})
+        pipe.hset(worker.key, mapping=worker.serialize() | self._figures())
         self._enrol(pipe)
         await self._send(pipe)
 
@@ -106,30 +122,36 @@ class RqView:
         pipe.srem(worker.redis_workers_keys, worker.key)
         for queue in worker.queue_names():
             pipe.srem(f"rq:workers:{queue}", worker.key)
-        pipe.hset(worker.key, "death", utcformat(datetime.now(UTC)))
+        pipe.hset(worker.key, "death", utcformat(utc_now()))
         pipe.expire(worker.key, 60)
         pipe.delete(worker.executions_key)
         await self._send(pipe)
 
-    async def heartbeat(self, held: Sequence[Claim]) -> None:
-        """Tell RQ that this worker lives and what it runs; after a loss of Redis this enters it anew."""
+    async def heartbeat(self, shown: Sequence[Claim]) -> None:
+        """Tell RQ that this worker lives, and so do the runs that it was shown.
+
+        After a loss of Redis this enters the worker anew.
+        """
         worker = self.worker
-        worker.last_heartbeat = datetime.now(UTC)
+        worker.last_heartbeat = utc_now()
         pipe = self._recorder.pipeline()
-        self._state = WorkerStatus.BUSY if held else WorkerStatus.IDLE
-        pipe.hset(
-            worker.key,
-            mapping=worker.serialize()
-            | {
-                "state": self._state.value,
-                "successful_job_count": self.succeeded,
-                "failed_job_count": self.failed,
-            },
-        )
+        pipe.hset(worker.key, mapping=worker.serialize() | self._figures())
         self._enrol(pipe)
-        for claim in held:
+        for claim in shown:
             execution = self._execution(claim)
             execution.heartbeat(self._job(claim.dispatch).started_job_registry, _started_ttl(claim), pipe)
+        if shown:
+            keys = [self._job(claim.dispatch).key for claim in shown]
+            pipe.eval(BEAT, 0, utcformat(worker.last_heartbeat), *keys)
+        await self._send(pipe)
+
+    async def suspended(self, *, is_suspended: bool) -> None:
+        """Tell RQ when this worker begins or ends to heed `rq suspend`."""
+        if is_suspended is self._is_suspended:
+            return
+        self._is_suspended = is_suspended
+        pipe = self._recorder.pipeline()
+        pipe.hset(self.worker.key, mapping=self._figures())
         await self._send(pipe)
 
     async def report(self, reports: Sequence[Report], *, goes_on: bool) -> None:
@@ -138,53 +160,87 @@ class RqView:
         `goes_on` tells whether this worker still runs something.
         """
         pipe = self._recorder.pipeline()
-        done: list[Claim] = []
+        done: list[Report] = []
         for report in reports:
             if report.ended is None:
-                self._started(pipe, report.claim)
-            elif report.ended.ending.outcome is Outcome.DONE and not report.was_shown:
-                done.append(report.claim)
+                self._started(pipe, report)
+                continue
+            self._count(report, report.ended.ending.outcome)
+            if report.ended.ending.outcome is Outcome.DONE and not report.was_shown:
+                done.append(report)
             else:
-                self._ended(pipe, report.ended)
+                self._ended(pipe, report, report.ended)
         if done:
             self._done(pipe, done)
-        state = WorkerStatus.BUSY if goes_on else WorkerStatus.IDLE
-        if state is not self._state:
-            self._state = state
-            pipe.hset(self.worker.key, "state", state.value)
+        self._goes_on = goes_on
+        pipe.hset(self.worker.key, mapping=self._figures())
         await self._send(pipe)
 
-    def _started(self, pipe: Any, claim: Claim) -> None:
+    def _count(self, report: Report, outcome: Outcome) -> None:
+        self.succeeded += outcome is Outcome.DONE
+        self.failed += outcome in FAILURES
+        self._worked += report.ended_at - report.started_at
+
+    def _figures(self) -> dict[Any, str | int | float]:
+        if self._goes_on:
+            state = WorkerStatus.BUSY
+        else:
+            state = WorkerStatus.SUSPENDED if self._is_suspended else WorkerStatus.IDLE
+        return {
+            "state": state.value,
+            "successful_job_count": self.succeeded,
+            "failed_job_count": self.failed,
+            "total_working_time": self._worked.total_seconds(),
+        }
+
+    async def _own_address(self) -> str:
+        try:
+            return str((await self._client.client_info())["addr"])
+        except (redis.RedisError, OSError, TimeoutError):
+            return "unknown"
+
+    def _started(self, pipe: Any, report: Report) -> None:
+        claim = report.claim
         job, execution, ttl = self._job(claim.dispatch), self._execution(claim), _started_ttl(claim)
+        execution.created_at = report.started_at
         job.prepare_for_execution(self.worker.name, pipeline=pipe)
+        # It began before it was long enough to be shown.
+        pipe.hset(job.key, "started_at", utcformat(report.started_at))
         execution.save(ttl, pipeline=pipe)
         ExecutionRegistry(job.id, connection=self._recorder).add(execution, ttl=ttl, pipeline=pipe)
         job.started_job_registry.add_execution(execution, pipeline=pipe, ttl=ttl, xx=False)
         pipe.sadd(execution.worker_executions_key, execution.composite_key)
         pipe.expire(execution.worker_executions_key, ttl)
 
-    def _done(self, pipe: Any, claims: Sequence[Claim]) -> None:
+    def _done(self, pipe: Any, reports: Sequence[Report]) -> None:
         """Enter short runs that went well, of which RQ holds only the job's own hash so far."""
-        self.succeeded += len(claims)
-        moment = utcformat(datetime.now(UTC))
-        jobs = [part for claim in claims for part in (claim.queue, claim.dispatch.rq_id)]
-        pipe.eval(DONE, 0, moment, current_timestamp(), RESULT_TTL_S, self.worker.name, *jobs)
+        jobs: list[str] = []
+        for report in reports:
+            dispatch = report.claim.dispatch
+            times = utcformat(report.started_at), utcformat(report.ended_at)
+            jobs.extend((dispatch.queue, dispatch.rq_id, *times))
+        pipe.eval(DONE, 0, current_timestamp(), RESULT_TTL_S, self.worker.name, *jobs)
 
-    def _ended(self, pipe: Any, ended: Ended) -> None:
+    def _ended(self, pipe: Any, report: Report, ended: Ended) -> None:
         """Move a dispatch to where its outcome belongs: finished, failed, or nowhere while it waits."""
         job, execution = self._job(ended.claim.dispatch), self._execution(ended.claim)
         execution.delete(job=job, pipeline=pipe)
-        pipe.hset(job.key, "ended_at", utcformat(datetime.now(UTC)))
-        if ended.ending.outcome is Outcome.DONE:
-            self.succeeded += 1
-            job.set_status(JobStatus.FINISHED, pipeline=pipe)
-            job.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
-            pipe.expire(job.key, RESULT_TTL_S)
-        elif ended.ending.outcome in {Outcome.FAILED, Outcome.QUARANTINED}:
-            self.failed += 1
-            self._fail(pipe, job, ended)
-        else:
-            pipe.delete(job.key)
+        moment = utcformat(report.ended_at)
+        times = {"started_at": utcformat(report.started_at), "ended_at": moment, "last_heartbeat": moment}
+        pipe.hset(job.key, mapping=times | {"worker_name": self.worker.name})
+        match ended.ending.outcome:
+            case Outcome.DONE:
+                job.set_status(JobStatus.FINISHED, pipeline=pipe)
+                job.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
+                pipe.expire(job.key, RESULT_TTL_S)
+            case Outcome.FAILED | Outcome.QUARANTINED:
+                self._fail(pipe, job, report, ended)
+            case Outcome.CANCELLED:
+                # In no registry: whoever requeues all that failed does not mean what people stopped.
+                job.set_status(JobStatus.STOPPED, pipeline=pipe)
+                pipe.expire(job.key, RESULT_TTL_S)
+            case Outcome.SNOOZED | Outcome.RETRY | Outcome.EXPIRED | Outcome.RELEASED | Outcome.LOST:
+                pipe.delete(job.key)
 
     async def forget(self, dispatches: Sequence[Dispatch]) -> None:
         """Remove dispatches that led to no claim: the ledger had already moved on."""
@@ -231,7 +287,7 @@ class RqView:
             # An id that RQ itself refuses: no tool could show it. Its hash stays as it was found.
             return
         job.origin = queue
-        pipe.hset(job.key, "ended_at", utcformat(datetime.now(UTC)))
+        pipe.hset(job.key, "ended_at", utcformat(utc_now()))
         job.set_status(JobStatus.FAILED, pipeline=pipe)
         pipe.persist(job.key)
         pipe.zadd(job.failed_job_registry.key, {job.id: current_timestamp() + DEFAULT_FAILURE_TTL})
@@ -248,13 +304,22 @@ class RqView:
         pipe.delete(key, f"{key}:executions")
         await self._send(pipe)
 
-    def _fail(self, pipe: Any, job: Job, ended: Ended) -> None:
+    def _fail(self, pipe: Any, job: Job, report: Report, ended: Ended) -> None:
         # A requeued dispatch carries this back: it reopens the failure it came from, and no other.
         pipe.hset(job.key, "meta", orjson.dumps({"failed_token": ended.claim.token}))
         job.set_status(JobStatus.FAILED, pipeline=pipe)
         pipe.zadd(job.failed_job_registry.key, {job.id: current_timestamp() + FAILURE_TTL_S})
         reason = ended.ending.reason or "failed"
-        Result.create_failure(job, FAILURE_TTL_S, reason, worker_name=self.worker.name, pipeline=pipe)
+        Result.create_failure(
+            job,
+            FAILURE_TTL_S,
+            reason,
+            worker_name=self.worker.name,
+            pipeline=pipe,
+            execution_id=str(ended.claim.token),
+            execution_started_at=report.started_at,
+            execution_ended_at=report.ended_at,
+        )
         pipe.expire(job.key, FAILURE_TTL_S)
 
     def _enrol(self, pipe: Any) -> None:

@@ -85,6 +85,7 @@ class Intake:
         if self._takes % FLOOR_EVERY == 0:
             lines, others = lines[::-1], free
         taken: Any = await self._redis.eval(TAKE, 0, free, others, self._slots, *lines)
+        await self._view.suspended(is_suspended=taken is None)
         if taken is None:
             await asyncio.sleep(POP_WAIT_S)
             return []

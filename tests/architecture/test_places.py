@@ -30,7 +30,6 @@ READS_ENVIRONMENT = {
 }
 READS_CLOCK = {
     "server/clock.py": "the clock",
-    "server/worker/rq_view.py": "RQ's registries carry this process's own moment, in RQ's format",
     "server/scheduler/schedule.py": "any moment will do to see whether a cron expression can be read",
 }
 CLOCK = re.compile(r"(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|monotonic|monotonic_ns))$")

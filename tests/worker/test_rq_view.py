@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis as sync_redis
 from rq import Queue
-from rq.command import send_command, send_shutdown_command, send_stop_execution_command
+from rq.command import send_command, send_shutdown_command, send_stop_execution_command, send_stop_job_command
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.worker import Worker
+from rq.suspension import resume, suspend
+from rq.worker import Worker, WorkerStatus
 
+from server.errors import BadInputError
 from server.worker.rq_view import NOT_OURS
 from tests.engine import eventually, job_kind
 
@@ -51,6 +54,50 @@ async def for_ever(_run, _payload):
 
 async def until_shown(rq, rq_id):
     await eventually(lambda: rq_id in StartedJobRegistry("default", connection=rq).get_job_ids())
+
+
+async def test_a_short_run_shows_when_it_began_and_ended_and_who_ran_it(engine, rq):
+    before = datetime.now(UTC)
+
+    with job_kind(Wait, nothing):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working() as process:
+            await eventually(lambda: shown(rq, f"{job_id}-1").get_status() is JobStatus.FINISHED)
+
+    job = shown(rq, f"{job_id}-1")
+    assert before <= job.started_at <= job.ended_at <= datetime.now(UTC)
+    assert (job.last_heartbeat, job.worker_name) == (job.ended_at, process.name)
+
+
+async def test_a_worker_shows_what_it_did_as_it_does_it(engine, rq):
+    async def handle(_run, payload):
+        await asyncio.sleep(0.3)
+        if payload.number == 2:
+            raise BadInputError("bad", "it was bad")
+
+    with job_kind(Wait, handle):
+        await engine.ask(Wait(1))
+        await engine.ask(Wait(2))
+        async with engine.working():
+            await until_worker(rq, lambda one: (one.successful_job_count, one.failed_job_count) == (1, 1))
+            await until_state(rq, WorkerStatus.IDLE)
+            [worker] = Worker.all(connection=rq)
+            assert 0.6 <= worker.total_working_time < 5
+            assert worker.ip_address != "unknown"
+
+
+async def test_a_run_that_failed_says_which_run_it_was(engine, rq):
+    async def handle(_run, _payload):
+        raise BadInputError("bad", "it was bad")
+
+    with job_kind(Wait, handle):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working() as process:
+            await eventually(lambda: bool(FailedJobRegistry("default", connection=rq).get_job_ids()))
+
+    result = shown(rq, f"{job_id}-1").latest_result()
+    assert (result.exc_string, result.worker_name, result.execution_id) == ("it was bad", process.name, "1")
+    assert result.execution_started_at <= result.execution_ended_at
 
 
 async def test_a_run_that_ended_before_it_was_shown_is_not_shown_as_running_afterwards(engine, rq):
@@ -95,6 +142,19 @@ async def test_an_id_that_nobody_can_read_takes_no_other_job_with_it(engine, rq)
             await engine.until_state(job_id, "done")
 
 
+async def test_a_stopped_job_is_shown_as_stopped_and_requeueing_all_does_not_bring_it_back(engine, rq):
+    with job_kind(Wait, for_ever):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working():
+            await until_shown(rq, f"{job_id}-1")
+            send_stop_job_command(rq, f"{job_id}-1", serializer=JSONSerializer)
+            await eventually(lambda: shown(rq, f"{job_id}-1").get_status() is JobStatus.STOPPED)
+
+            assert await engine.state(job_id) == "cancelled"
+            assert FailedJobRegistry("default", connection=rq).get_job_ids() == []
+            assert rq.zcard("rq:wip:default") == 0
+
+
 async def test_stopping_one_run_stops_no_other_run_of_its_job(engine, rq):
     with job_kind(Wait, for_ever):
         job_id = await engine.ask(Wait(1))
@@ -127,3 +187,30 @@ async def test_rqs_shutdown_command_lets_a_worker_end_what_it_runs_and_leave(eng
             await eventually(lambda: Worker.all(connection=rq) == [])
 
     assert await engine.state(job_id) == "done"
+
+
+async def test_a_worker_shows_that_it_is_suspended(engine, rq):
+    with job_kind(Wait, nothing):
+        async with engine.working():
+            await until_state(rq, WorkerStatus.IDLE)
+            suspend(rq)
+            await until_state(rq, WorkerStatus.SUSPENDED)
+            resume(rq)
+            await until_state(rq, WorkerStatus.IDLE)
+
+
+async def test_a_beat_shows_that_a_run_lives_and_brings_back_nothing_that_redis_lost(engine, rq):
+    with job_kind(Wait, for_ever):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working() as process:
+            await until_shown(rq, f"{job_id}-1")
+            job = shown(rq, f"{job_id}-1")
+            claims = [one.run.claim for one in process._running.values()]
+
+            await process._view.heartbeat(claims)
+            assert shown(rq, job.id).last_heartbeat > job.last_heartbeat
+            assert job.started_at - timedelta(seconds=1) < job.last_heartbeat
+
+            rq.delete(job.key)
+            await process._view.heartbeat(claims)
+            assert not rq.exists(job.key)
