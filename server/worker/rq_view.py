@@ -130,7 +130,7 @@ class RqView:
     async def heartbeat(self, shown: Sequence[Claim]) -> None:
         """Tell RQ that this worker lives, and so do the runs that it was shown.
 
-        After a loss of Redis this enters the worker anew.
+        After a loss of Redis this enters the worker anew. What outlived its time leaves RQ's registries.
         """
         worker = self.worker
         worker.last_heartbeat = utc_now()
@@ -143,6 +143,13 @@ class RqView:
         if shown:
             keys = [self._job(claim.dispatch).key for claim in shown]
             pipe.eval(BEAT, 0, utcformat(worker.last_heartbeat), *keys)
+        for queue in worker.queues:
+            for registry in (
+                queue.finished_job_registry,
+                queue.failed_job_registry,
+                queue.started_job_registry,
+            ):
+                pipe.zremrangebyscore(registry.key, 0, current_timestamp())
         await self._send(pipe)
 
     async def suspended(self, *, is_suspended: bool) -> None:

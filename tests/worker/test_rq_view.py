@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 import redis as sync_redis
@@ -14,10 +15,11 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
+from rq.utils import current_timestamp
 from rq.worker import Worker, WorkerStatus
 
 from server.errors import BadInputError
-from server.worker.rq_view import NOT_OURS
+from server.worker.rq_view import NOT_OURS, RqView
 from tests.engine import eventually, job_kind
 
 
@@ -197,6 +199,19 @@ async def test_a_worker_shows_that_it_is_suspended(engine, rq):
             await until_state(rq, WorkerStatus.SUSPENDED)
             resume(rq)
             await until_state(rq, WorkerStatus.IDLE)
+
+
+async def test_what_outlived_its_time_leaves_rqs_registries_though_no_tool_looks(engine, rq):
+    past, future = current_timestamp() - 1, current_timestamp() + 60
+    registries = [f"rq:{name}:default" for name in ("finished", "failed", "wip")]
+    for registry in registries:
+        rq.zadd(registry, {"gone:1": past, "stays:1": future})
+    view = RqView(["default"], name=f"test-{uuid4().hex[:6]}", client=engine.redis)
+
+    await view.register()
+    await view.heartbeat([])
+
+    assert [rq.zrange(registry, 0, -1) for registry in registries] == [[b"stays:1"]] * 3
 
 
 async def test_a_beat_shows_that_a_run_lives_and_brings_back_nothing_that_redis_lost(engine, rq):
