@@ -63,6 +63,7 @@ async def perform(run: Run, ledger: Ledger) -> Ended:
         crash_point(CrashPoint.AFTER_CLAIM)
         ending = await _handle(run)
         crash_point(CrashPoint.BEFORE_FINISH)
+        run.is_ending = True
         recorded = run.completed or (
             # Whoever holds the job now writes its end; this run may write nothing.
             ending.outcome is not Outcome.LOST and await ledger.end(claim, ending)

@@ -67,8 +67,8 @@ class Run:
     """A claim with what its handler needs: fenced transactions, effects and the outside world.
 
     `trusted_until` is this process's own reading of its lease: set from before the renewal was
-    asked, so that it is never later than the database's. `completed` is set once its end is in the
-    ledger: from then on it has no lease to lose.
+    asked, so that it is never later than the database's. `is_ending` is set as its end goes to the
+    ledger: from then on it has no lease to lose. `completed` is set once it is there.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Run:
         self._accounts = accounts or Accounts(database)
         self._least_lease_s = lease_s * LEAST_LEASE_SHARE
         self._checkpoint = None if claim.checkpoint is None else orjson.loads(claim.checkpoint)
-        self.completed = False
+        self.is_ending = self.completed = False
 
     @property
     def job_id(self) -> str:
@@ -179,6 +179,7 @@ class Run:
         async with self._transaction(business_ids) as session:
             yield session
             crash_point(CrashPoint.BEFORE_FINISH)
+            self.is_ending = True
             done = (self.job_id, self.token, Ending(Outcome.DONE))
             if not await record_ends(await driver_of(session), [done]):
                 count_fenced(Write.COMPLETION)

@@ -266,12 +266,16 @@ class WorkerProcess:
         return Ended(claim, Ending(outcome, f"its process ended with {code}"), recorded=bool(buried))
 
     async def _give_back(self, running: Running) -> Ended:
+        claim = running.run.claim
         ending = running.told_to_end or Ending(Outcome.RELEASED, "its worker is stopping or lost its lease")
         try:
-            recorded = await self._ledger.end(running.run.claim, ending)
+            recorded = await self._ledger.end(claim, ending)
+            if not recorded:
+                # Cancelled as its own end was on its way to the ledger: that one counts.
+                ending = await self._ledger.ending_of(claim.job_id, claim.token) or ending
         except StoreUnavailableError:
             recorded = False
-        return Ended(running.run.claim, ending, recorded)
+        return Ended(claim, ending, recorded)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         running = self._running.pop(task)
@@ -343,7 +347,7 @@ class WorkerProcess:
                         self._board.trust(one.slot, one.run.trusted_until)
                     if renewed[one.run.job_id]:
                         self._cancel(task, one)
-                elif not task.done() and not one.run.completed:
+                elif not task.done() and not one.run.is_ending:
                     log.warning("lease_lost", job_id=one.run.job_id, token=one.run.token)
                     task.cancel()
 

@@ -19,6 +19,7 @@ from rq.utils import current_timestamp
 from rq.worker import Worker, WorkerStatus
 
 from server.errors import BadInputError
+from server.queue.ledger import Ledger
 from server.worker.rq_view import NOT_OURS, RqView
 from tests.engine import eventually, job_kind
 
@@ -115,6 +116,31 @@ async def test_a_run_that_ended_before_it_was_shown_is_not_shown_as_running_afte
 
     assert rq.zcard("rq:wip:default") == 0
     assert shown(rq, f"{job_id}-1").get_status() is JobStatus.FINISHED
+
+
+class LateLedger(Ledger):
+    """Records an end at once and says so late, as a busy machine's does."""
+
+    async def end(self, claim, ending):
+        recorded = await super().end(claim, ending)
+        await asyncio.sleep(1 if recorded else 0)
+        return recorded
+
+
+@pytest.mark.parametrize("lease_s", [0.9, 30], ids=["its lease was renewed", "its worker stopped"])
+async def test_a_run_is_shown_as_it_ended_whatever_befell_it_meanwhile(engine, rq, lease_s):
+    async def handle(_run, _payload):
+        raise BadInputError("bad", "it was bad")
+
+    with job_kind(Wait, handle):
+        job_id = await engine.ask(Wait(1))
+        async with engine.working(lease_s=lease_s, grace_s=0) as process:
+            process._ledger = LateLedger(engine.worker, lease_s=lease_s)
+            await engine.until_state(job_id, "failed")
+            if lease_s < 1:
+                await eventually(lambda: not process._running)
+
+    assert rq.zrange("rq:failed:default", 0, -1) == [f"{job_id}-1".encode()]
 
 
 async def test_a_job_of_somebody_elses_is_kept_as_failed_and_not_run(engine, rq):
