@@ -45,12 +45,19 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, *, pool_size: int = 10, session_wait_s: float = 5.0
+) -> AsyncIterator[House]:
     """Connect a process of `settings.service_role`; raise StartRefusedError when it must not start."""
     for sentence in deprecated_settings(settings):
         log.warning("setting_deprecated", what=sentence)
     role = ROLES[settings.service_role].database_role
-    database = Database(settings.database_url.get_secret_value(), role=role, pool_size=pool_size)
+    database = Database(
+        settings.database_url.get_secret_value(),
+        role=role,
+        pool_size=pool_size,
+        session_wait_s=session_wait_s,
+    )
     redis = connect_redis(settings.redis_url.get_secret_value())
     http = httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_connections=200))
     dispatcher = Dispatcher(database, redis)

@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from server.db import tenancy
@@ -26,6 +27,7 @@ Announce: TypeAlias = Callable[[Sequence[object]], Awaitable[None]]
 UNAVAILABLE = (
     OSError,
     TimeoutError,
+    NoConnectionFreeError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -56,8 +58,12 @@ class Database:
         pool_size: int = 10,
         statement_timeout_s: float = 10.0,
         connect_timeout_s: float = 5.0,
+        session_wait_s: float = 5.0,
     ) -> None:
-        """Without a role the connection keeps the rights of the address's own user."""
+        """Without a role the connection keeps the rights of the address's own user.
+
+        `session_wait_s` is how long a transaction may wait for one of the pool's connections to come free.
+        """
         self._settings = {
             "application_name": role or "prosaas",
             "statement_timeout": f"{int(statement_timeout_s * 1000)}",
@@ -77,7 +83,7 @@ class Database:
             async_creator=self._connect,
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_timeout=connect_timeout_s,
+            pool_timeout=session_wait_s,
             pool_pre_ping=True,
             # A statement's parameters may be a customer's words; errors reach logs.
             hide_parameters=True,

@@ -140,6 +140,17 @@ class Ledger:
         counts.count_quarantined(rows)
         return [Buried(row["id"], row["token"], row["state"] == "quarantined") for row in rows]
 
+    async def lives(self, claim: Claim) -> bool:
+        """Take back the death that was counted when this claim's lease ran out; tell whether one was."""
+        async with self._database.driver() as connection:
+            return await connection.fetchrow(statements.LIVES, claim.job_id, claim.token) is not None
+
+    async def strays_of(self, worker: str) -> list[tuple[str, int]]:
+        """Return (job id, token) of every job that the ledger says this worker's process runs."""
+        async with self._database.driver() as connection:
+            rows = await connection.fetch(statements.STRAYS, worker)
+        return [(row["id"], row["token"]) for row in rows]
+
     async def unclaimed(self, job_ids: Sequence[str]) -> list[str]:
         """Mark ready jobs whose dispatch led to no claim, so that they are dispatched again; return them."""
         async with self._database.driver() as connection:

@@ -159,17 +159,48 @@ _COUNT_DEATHS = """
 )
 SELECT * FROM freed
 """
+LEASE_RAN_OUT = "its lease ran out"
 FREE_EXPIRED_LEASES = f"""
 WITH dead AS (
     SELECT id, token FROM job WHERE state = 'running' AND lease_until < now()
     ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
-){_COUNT_DEATHS.format(most="$2", reason="its lease ran out")}"""  # noqa: S608 -- composed of constants
+){_COUNT_DEATHS.format(most="$2", reason=LEASE_RAN_OUT)}"""  # noqa: S608 -- composed of constants
 BURY = f"""
 WITH dead AS (
     SELECT job.id, job.token FROM job
     JOIN unnest($1::text[], $2::bigint[]) AS held (id, token) ON job.id = held.id AND job.token = held.token
     WHERE job.state = 'running' FOR UPDATE OF job
 ){_COUNT_DEATHS.format(most="$3", reason="its process died of it")}"""  # noqa: S608 -- composed of constants
+
+# A lease that ran out is counted as a death, for nobody else could tell. The process that held it takes that
+# back when it lives: the machine was slow, or PostgreSQL away, and the job is not to blame.
+LIVES = f"""
+WITH mine AS MATERIALIZED (
+    SELECT job.id, job.business_id, job.state = 'quarantined' AND job.token = $2 AS was_set_aside
+    FROM job JOIN job_attempt AS attempt ON attempt.job_id = job.id AND attempt.token = $2
+    WHERE job.id = $1 AND attempt.outcome IN ('lost', 'quarantined') AND attempt.reason = '{LEASE_RAN_OUT}'
+    FOR UPDATE OF job
+), attempt AS (
+    UPDATE job_attempt SET outcome = 'released', reason = '{LEASE_RAN_OUT}, and its process lives'
+    FROM mine WHERE job_attempt.job_id = mine.id AND job_attempt.token = $2
+), audit AS (
+    INSERT INTO job_audit (job_id, business_id, from_state, to_state, actor, reason)
+    SELECT id, business_id, 'quarantined', 'ready', 'worker', '{LEASE_RAN_OUT}, and its process lives'
+    FROM mine WHERE was_set_aside
+)
+UPDATE job SET deaths = greatest(deaths - 1, 0), attempts = greatest(attempts - 1, 0),
+               state = CASE WHEN was_set_aside THEN 'ready' ELSE state END,
+               finished_at = CASE WHEN NOT was_set_aside THEN finished_at END,
+               reason = CASE WHEN NOT was_set_aside THEN reason END
+FROM mine WHERE job.id = mine.id
+RETURNING job.id
+"""  # noqa: S608 -- composed of constants
+
+STRAYS = """
+SELECT job.id, job.token FROM job
+JOIN job_attempt AS attempt ON attempt.job_id = job.id AND attempt.token = job.token
+WHERE job.state = 'running' AND attempt.worker = $1 ORDER BY job.id LIMIT 10000
+"""
 
 EXPIRE = """
 WITH late AS (

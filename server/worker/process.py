@@ -37,6 +37,7 @@ from server.queue.window import Window
 from server.worker.alone import Isolation
 from server.worker.board import Board, Phase
 from server.worker.commands import Commands
+from server.worker.ends import AWAY_WAIT_S, end_alone, give_back, release_strays
 from server.worker.rq_view import HEARTBEAT_S, Report, RqView
 from server.worker.taking import Intake
 from server.worker.watching import SLOT
@@ -44,9 +45,9 @@ from server.worker.watching import SLOT
 log = get_logger(__name__)
 
 RUNNING = Gauge("prosaas_jobs_running", "Jobs that run at the moment.", multiprocess_mode="livesum")
-AWAY_WAIT_S = 0.5
 # How long a job may take to end once its time was up.
 CANCEL_WAIT_S = 10.0
+GIVE_BACK_WAIT_S = 1.0
 TURN_S = 0.25
 # Shorter runs enter RQ's registries only as they end: a record of each start would cost more than they do.
 SHOWN_FROM_S = 0.2
@@ -77,6 +78,7 @@ class Running:
     told_to_end: Ending | None = None
     abandoned: bool = False
     shown: bool = False
+    # Its handler has ended; what is left is to tell the ledger and RQ.
     is_over: bool = False
 
 
@@ -198,8 +200,8 @@ class WorkerProcess:
         while not self.is_stopping:
             await self._pause(AWAY_WAIT_S)
             try:
-                async with self._database.driver() as connection:
-                    await connection.execute("SELECT 1")
+                held = {(one.run.job_id, one.run.token) for one in self._running.values()}
+                await release_strays(self._ledger, self.name, held)
             except StoreUnavailableError:
                 continue
             return
@@ -224,13 +226,14 @@ class WorkerProcess:
         )
 
     async def _one(self, running: Running) -> None:
-        try:
+        ended: Ended | None = None
+        with suppress(asyncio.CancelledError):
             ended = await (self._run_alone(running) if running.alone else perform(running.run, self._ledger))
-        except asyncio.CancelledError:
-            ended = await asyncio.shield(self._give_back(running))
+        running.is_over = True
         if running.abandoned:
             return
-        running.is_over = True
+        if ended is None or not ended.recorded:
+            ended = await asyncio.shield(self._give_back(running))
         await self._reports.ask(Report(running.run.claim, running.started_at, ended, running.shown))
 
     async def _report(self, reports: Sequence[Report]) -> Sequence[None]:
@@ -246,36 +249,13 @@ class WorkerProcess:
         return [None] * len(reports)
 
     async def _run_alone(self, running: Running) -> Ended:
-        isolation, claim = self._isolation, running.run.claim
-        if isolation is None:
+        if self._isolation is None:
             raise AssertionError("a job runs alone only where there is a supervisor to fork it")
-        code = await isolation.run(running.slot)
-        try:
-            ending = await self._ledger.ending_of(claim.job_id, claim.token)
-            if ending is not None:
-                return Ended(claim, ending, recorded=True)
-            buried = await self._ledger.bury([(claim.job_id, claim.token)])
-        except StoreUnavailableError as error:
-            log.warning("job_left_to_lease", job_id=claim.job_id, error=str(error))
-            return Ended(claim, Ending(Outcome.LOST, str(error)), recorded=False)
-        quarantined = any(one.quarantined for one in buried)
-        log.error(
-            "job_died_alone", job_id=claim.job_id, kind=claim.kind, exit_code=code, quarantined=quarantined
-        )
-        outcome = Outcome.QUARANTINED if quarantined else Outcome.LOST
-        return Ended(claim, Ending(outcome, f"its process ended with {code}"), recorded=bool(buried))
+        code = await self._isolation.run(running.slot)
+        return await end_alone(self._ledger, running.run.claim, code)
 
     async def _give_back(self, running: Running) -> Ended:
-        claim = running.run.claim
-        ending = running.told_to_end or Ending(Outcome.RELEASED, "its worker is stopping or lost its lease")
-        try:
-            recorded = await self._ledger.end(claim, ending)
-            if not recorded:
-                # Cancelled as its own end was on its way to the ledger: that one counts.
-                ending = await self._ledger.ending_of(claim.job_id, claim.token) or ending
-        except StoreUnavailableError:
-            recorded = False
-        return Ended(claim, ending, recorded)
+        return await give_back(self._ledger, running.run.claim, running.told_to_end)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         running = self._running.pop(task)
@@ -291,7 +271,7 @@ class WorkerProcess:
                 self._cancel(task, running)
 
     def _cancel(self, task: asyncio.Task[None], running: Running) -> None:
-        if running.told_to_end is None:
+        if running.told_to_end is None and not running.is_over:
             running.told_to_end = Ending(Outcome.CANCELLED, "stopped by an operator")
             running.overdue_at = min(running.overdue_at, monotonic_s() + CANCEL_WAIT_S)
             task.cancel()
@@ -303,9 +283,11 @@ class WorkerProcess:
             RUNNING.set(len(self._running))
             now = monotonic_s()
             for task, running in list(self._running.items()):
-                if now > running.overdue_at and not running.abandoned:
+                if running.is_over or running.abandoned:
+                    continue
+                if now > running.overdue_at:
                     await self._end_overdue(task, running)
-                elif not (running.shown or running.is_over) and now > running.shown_from:
+                elif not running.shown and now > running.shown_from:
                     running.shown = True
                     self._reports.tell(Report(running.run.claim, running.started_at))
             await asyncio.sleep(TURN_S)
@@ -320,9 +302,12 @@ class WorkerProcess:
         log.error("job_unstoppable", job_id=running.run.job_id, kind=running.run.claim.kind)
         running.abandoned = True
         running.run.trusted_until = 0.0
-        ended = await self._give_back(running)
-        await self._reports.ask(Report(running.run.claim, running.started_at, ended, running.shown))
         self.stop()
+        # Without the ledger, the job is left to its lease: this loop has to turn.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_WAIT_S):
+                ended = await self._give_back(running)
+                await self._reports.ask(Report(running.run.claim, running.started_at, ended, running.shown))
 
     async def _renew_leases(self) -> None:
         """Renew every third of a lease; a job whose lease cannot be trusted any more is cancelled."""
@@ -347,13 +332,13 @@ class WorkerProcess:
                         self._board.trust(one.slot, one.run.trusted_until)
                     if renewed[one.run.job_id]:
                         self._cancel(task, one)
-                elif not task.done() and not one.run.is_ending:
+                elif not (one.is_over or one.run.is_ending):
                     log.warning("lease_lost", job_id=one.run.job_id, token=one.run.token)
                     task.cancel()
 
     def _cancel_untrusted(self, held: dict[asyncio.Task[None], Running]) -> None:
         for task, one in held.items():
-            if one.run.lease_left_s <= self._ledger.lease_s / 3:
+            if not one.is_over and one.run.lease_left_s <= self._ledger.lease_s / 3:
                 task.cancel()
 
     async def _beat(self) -> None:
