@@ -224,7 +224,7 @@ class RqView:
         jobs: list[str] = []
         for report in reports:
             dispatch = report.claim.dispatch
-            times = utcformat(report.started_at), utcformat(report.ended_at)
+            times = moment(report.started_at), moment(report.ended_at)
             jobs.extend((dispatch.queue, dispatch.rq_id, *times))
         pipe.eval(DONE, 0, current_timestamp(), RESULT_TTL_S, self.worker.name, *jobs)
 
@@ -357,6 +357,11 @@ class RqView:
                 await sending.execute()
         except (redis.RedisError, OSError, TimeoutError) as error:
             log.warning("rq_view_behind", error=type(error).__name__)
+
+
+def moment(at: datetime) -> str:
+    """Return a moment in UTC as RQ's `utcformat` does, which takes five times as long."""
+    return at.isoformat("T", "microseconds")[:26] + "Z"
 
 
 def _started_ttl(claim: Claim) -> int:

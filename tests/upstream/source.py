@@ -56,4 +56,8 @@ def _fetch() -> None:
     fetch = (sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps")
     # Without isolation the build backend that reads its name and version is the locked one, too.
     only_source = ("--no-binary", "rq", "--no-build-isolation", "--require-hashes")
-    subprocess.run([*fetch, *only_source, "--dest", str(CACHE), "-r", str(wanted)], check=True)
+    done = subprocess.run([*fetch, *only_source, "--dest", str(CACHE), "-r", str(wanted)], check=False)
+    if done.returncode != 0:
+        raise SystemExit(
+            f"RQ {VERSION}'s source could not be fetched: is the network there? (the lines above say more)"
+        )

@@ -15,12 +15,12 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
-from rq.utils import current_timestamp
+from rq.utils import current_timestamp, utcformat
 from rq.worker import Worker, WorkerStatus
 
 from server.errors import BadInputError
 from server.queue.ledger import Ledger
-from server.worker.rq_view import NOT_OURS, RqView
+from server.worker.rq_view import NOT_OURS, RqView, moment
 from tests.engine import eventually, job_kind
 
 
@@ -70,6 +70,11 @@ async def test_a_short_run_shows_when_it_began_and_ended_and_who_ran_it(engine, 
     job = shown(rq, f"{job_id}-1")
     assert before <= job.started_at <= job.ended_at <= datetime.now(UTC)
     assert (job.last_heartbeat, job.worker_name) == (job.ended_at, process.name)
+
+
+def test_a_moment_is_written_as_rq_writes_it():
+    for at in (datetime(2026, 1, 2, 3, 4, 5, 0, UTC), datetime(2026, 11, 25, 18, 59, 59, 120, UTC)):
+        assert moment(at) == utcformat(at)
 
 
 async def test_a_worker_shows_what_it_did_as_it_does_it(engine, rq):
