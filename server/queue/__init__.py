@@ -9,6 +9,7 @@ from server.queue.effects import (
     EffectState,
     abandon_effect,
     find_effect,
+    give_up_effects,
     plan_effect,
     settle_effect,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "conclude",
     "enqueue",
     "find_effect",
+    "give_up_effects",
     "gives_up",
     "handles",
     "is_left",

@@ -54,17 +54,22 @@ async def conclude(run: Run, job_id: str) -> None:
         if row is None:
             return
         given_up = GivenUp(**dict(row))
+        await _tell(run, session, given_up)
+        # Of what its kind did not call off itself.
         await give_up_effects(session, job_id, reason=given_up.reason)
-        aftermath = AFTERMATHS.get(given_up.kind)
-        if aftermath is None:
-            return
-        try:
-            payload = _payload(given_up)
-        except BadInputError as error:
-            # No handler could read it either: it says nothing about whom to tell.
-            log.warning("aftermath_untold", job_id=job_id, error=str(error))
-            return
-        await aftermath(run, session, payload, given_up)
+
+
+async def _tell(run: Run, session: Session, given_up: GivenUp) -> None:
+    aftermath = AFTERMATHS.get(given_up.kind)
+    if aftermath is None:
+        return
+    try:
+        payload = _payload(given_up)
+    except BadInputError as error:
+        # No handler could read it either: it says nothing about whom to tell.
+        log.warning("aftermath_untold", job_id=given_up.job_id, error=str(error))
+        return
+    await aftermath(run, session, payload, given_up)
 
 
 async def is_left(session: Session, job_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whatever ends a job badly, or settles an effect outside its run, is followed up once."""
+"""Whatever ends a job badly is followed up once: what it had planned is called off, and its kind told."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 
 from server.jobs import effect_settled_job, job_given_up_job
 from server.jobs.runtime import perform
-from server.queue import AFTERMATHS, EffectState, own_jobs, plan_effect, settle_effect
+from server.queue import AFTERMATHS, EffectState, own_jobs, plan_effect
 from server.queue.asking import Asked
 from server.queue.catalog import EffectSettled, JobGivenUp
-from server.queue.effects import record_accepted
 from server.queue.kinds import KIND_OF, KINDS
 from server.queue.ledger import Ending, Ledger, Outcome
 from server.queue.operators import Operators, Selection
@@ -293,68 +292,6 @@ async def test_what_was_called_off_is_planned_anew_and_goes_out_once(engine, led
     assert [one.state for one in begun] == [EffectState.SENDING, EffectState.UNKNOWN]
 
 
-async def test_what_an_operator_stopped_looking_for_is_never_planned_anew(engine, told):
-    await unknown_effect(engine)
-    operators = Operators(engine.scheduler, engine.redis, actor="op")
-    await operators.settle(KEY, EffectState.ABANDONED, reason="nobody knows")
-
-    async with engine.worker.transaction(BUSINESS) as session:
-        await plan_effect(session, key=KEY, business_id=BUSINESS, provider="whatsapp_bridge", job_id="x-6-1")
-
-    assert (await effect(engine))[0] == "abandoned"
-
-
-async def settles_by_hand(engine):
-    await Operators(engine.scheduler, engine.redis, actor="op").settle(
-        KEY, EffectState.CONFIRMED, reason="asked the customer"
-    )
-
-
-async def settles_as_a_member(engine):
-    async with engine.api.transaction(BUSINESS, user_id=DANA) as session:
-        await own_jobs.settle(session, BUSINESS, KEY, EffectState.NOT_SENT)
-
-
-async def hears_the_provider_late(engine):
-    async with engine.worker.driver() as connection:
-        await record_accepted(connection, KEY, "ref")
-
-
-async def reads_a_receipt(engine):
-    async with engine.worker.transaction(BUSINESS) as session:
-        await settle_effect(session, key=KEY, state=EffectState.CONFIRMED, provider_ref="ref")
-
-
-@pytest.mark.parametrize(
-    ("settles", "state"),
-    [
-        (settles_by_hand, "confirmed"),
-        (settles_as_a_member, "not_sent"),
-        (hears_the_provider_late, "sent"),
-        (reads_a_receipt, "confirmed"),
-    ],
-)
-async def test_an_effect_settled_outside_its_run_is_followed_up_once(engine, queue, settles, state):
-    await unknown_effect(engine)
-    await settles(engine)
-
-    assert queue.asked == [EffectSettled(KEY, 1, state)]
-    await queue.drain()
-    assert queue.asked == []
-
-
-@pytest.mark.parametrize("state", ["not_sent", "abandoned"])
-async def test_proof_that_it_went_out_undoes_what_a_person_concluded(engine, queue, state):
-    await unknown_effect(engine)
-    await Operators(engine.scheduler, engine.redis, actor="op").settle(
-        KEY, EffectState(state), reason="guess"
-    )
-    await reads_a_receipt(engine)
-
-    assert (await effect(engine))[0] == "confirmed"
-    assert queue.asked == [EffectSettled(KEY, 1, state), EffectSettled(KEY, 1, "confirmed")]
-
-
 async def test_a_run_at_its_own_effect_asks_for_nothing(engine, ledger, queue, told):
     claim = await claimed(engine, ledger)
     run = Run(claim, database=engine.worker, outside=NOWHERE, lease_s=20)
@@ -385,3 +322,24 @@ async def test_ten_thousand_cancelled_at_once_are_followed_up_within_a_bound(eng
     urgent = await engine.ask(Chore(2))
     async with engine.working():
         await engine.until_dispatched_and(urgent, "done")
+
+
+async def test_a_payload_that_nobody_can_read_is_called_off_and_told_to_nobody(engine, ledger, queue, told):
+    job_id = await engine.ask(Chore(1))
+    await unknown_effect(engine, "planned", job_id)
+    await engine.look.execute("UPDATE job SET payload = '{}'")
+    await Operators(engine.scheduler, engine.redis, actor="op").cancel(job_id, reason="not needed")
+    await queue.drain()
+
+    assert told == []
+    assert (await effect(engine))[0] == "abandoned"
+
+
+async def test_a_job_of_a_newer_version_waits_for_a_worker_that_can_tell(engine, ledger, told):
+    job_id = await engine.ask(Chore(1))
+    await engine.look.execute("UPDATE job SET version = 2")
+    await Operators(engine.scheduler, engine.redis, actor="op").cancel(job_id, reason="not needed")
+    await follow(engine, ledger)
+
+    assert await engine.state(await id_of(engine, "job_given_up_job")) == "ready"
+    assert told == []

@@ -21,6 +21,7 @@ from server.queue import (
     Run,
     abandon_effect,
     find_effect,
+    give_up_effects,
     is_left,
 )
 
@@ -45,9 +46,12 @@ async def give_up_event(run: Run, session: Session, event_id: UUID, given_up: Gi
     await queries.lock_conversation(session, question.conversation_id)
     await queries.mark_given_up(session, question.message_id)
     key, reason = reply_key(question.message_id), why_given_up(given_up.state)
+    # The message before its effect, as whoever reads a receipt locks them.
+    reply = await queries.lock_reply(session, question.message_id)
+    await give_up_effects(session, given_up.job_id, reason=reason)
+    # The code before this planned effects without their job.
     await abandon_effect(session, key=key, reason=reason)
     found = await find_effect(session, key)
-    reply = await queries.find_reply(session, question.message_id)
     if reply is None or found is None or found.is_unsent:
         lane = None if given_up.lane is None else Place(given_up.lane, given_up.job_id)
         silence = await why_silent_now(session, run.outside, question, lane=lane)

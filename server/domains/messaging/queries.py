@@ -265,6 +265,17 @@ async def find_reply(session: Session, message_id: UUID) -> Message | None:
     )
 
 
+async def lock_reply(session: Session, message_id: UUID) -> Message | None:
+    """Return the answer that was drafted for a message, and let no one else change it meanwhile."""
+    return await session.scalar(
+        select(Message)
+        .where(Message.answers_message_id == message_id)
+        .order_by(Message.id)
+        .limit(1)
+        .with_for_update()
+    )
+
+
 async def queue_again(session: Session, message_id: UUID) -> None:
     """Show a reply that had been given up as waiting to be sent."""
     await session.execute(

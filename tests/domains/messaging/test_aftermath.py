@@ -110,6 +110,7 @@ async def test_a_second_time_changes_nothing(shop):
     await cancel(shop, event_id)
     await shop.settle()
     before = await everything(shop)
+    assert (await answer(shop))[0] == "failed"
     assert await shop.look("SELECT count(*) FROM job WHERE kind = 'job_given_up_job'") == 1
 
     await shop.engine.look.execute(
@@ -137,6 +138,7 @@ async def test_a_cancelled_answer_that_is_run_again_goes_out_once(shop):
     event_id = await drafted(shop)
     await cancel(shop, event_id)
     await shop.settle()
+    assert (await answer(shop))[0] == "failed"
     assert await run_again(shop) == 1
     await shop.settle()
 
@@ -152,6 +154,7 @@ async def test_a_cancelled_message_that_was_not_looked_at_is_answered_when_it_is
     [event_id] = await shop.deliver(shop.says(PRICE_QUESTION))
     await cancel(shop, event_id)
     await shop.settle()
+    assert await needs_person(shop)
     await run_again(shop)
     await shop.settle()
 
@@ -241,6 +244,7 @@ async def test_a_business_that_answers_itself_is_not_called(shop):
     await cancel(shop, event_id)
     await shop.settle()
 
+    assert await shop.look("SELECT state FROM job WHERE kind = 'job_given_up_job'") == "done"
     assert not await needs_person(shop)
     assert [state for state, _ in await shop.events()] == ["done"]
     assert await shop.look("SELECT count(*) FROM message") == 1
