@@ -78,6 +78,7 @@ class JobShape:
         return self._job(row, "jobs.since") | {
             "stopping": self._words("jobs.stopping") if row.is_stopping else "",
             "stop": "" if row.is_stopping else row.id,
+            "reason": "" if row.is_stopping else inert(row.reason or ""),
         }
 
     def waiting(self, row: JobRow) -> View:
@@ -101,9 +102,8 @@ class JobShape:
 
     def unknown(self, row: EffectRow, addressee: Addressee | None) -> View:
         """Show something of which nobody knows whether it was sent."""
-        name = (addressee.name if addressee else None) or self._words("inbox.nameless")
         provider = PROVIDERS.get(row.provider, row.provider)
-        return self._row(row.key, self._words("jobs.unknown_to", name=inert(name)), row.at) | {
+        return self._row(row.key, told_message(self._words, addressee), row.at) | {
             "why": self._words("jobs.unknown_why", provider=provider),
             "reason": inert(row.reason or ""),
             "href": _href(addressee),
@@ -166,6 +166,12 @@ class JobShape:
     def _kind(self, kind: str) -> str:
         key = KINDS.get(kind)
         return self._words(key) if key else kind.removesuffix("_job").replace("_", " ")
+
+
+def told_message(words: Words, addressee: Addressee | None) -> str:
+    """Say whom a message of ours is for."""
+    name = (addressee.name if addressee else None) or words("inbox.nameless")
+    return words("jobs.unknown_to", name=inert(name))
 
 
 def event_of(row: JobRow) -> UUID | None:

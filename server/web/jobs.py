@@ -14,7 +14,7 @@ from server.domains.messaging.pages import read_addressees, read_customers
 from server.queue import EffectState, own_jobs
 from server.web.changes import event
 from server.web.context import MemberVisit
-from server.web.job_rows import EMPTY_ROW, PICK, JobShape, concerns_owner, events_of
+from server.web.job_rows import EMPTY_ROW, PICK, JobShape, concerns_owner, events_of, told_message
 from server.web.rendering import page
 from server.web.rows import View
 from server.web.words import Words
@@ -92,11 +92,12 @@ async def settle(_: Request, visit: MemberVisit) -> Response:
     found, key = next(((one, visit.form[one]) for one in FOUND_OUT if one in visit.form), ("", ""))
     if not EFFECT_KEY.fullmatch(key):
         return _back("known")
-    state, *told = FOUND_OUT[found]
+    state, title, text = FOUND_OUT[found]
     if visit.form.get("sure") == "yes":
         return _back("settled" if await _settle(visit, key, state) else "known")
     t = visit.words
-    return _ask(visit, "settle", [t(one) for one in told], yes=t("jobs.settle.yes"), fields={found: key})
+    told = [t(title), await _message_of(visit, key), t(text)]
+    return _ask(visit, "settle", told, yes=t("jobs.settle.yes"), fields={found: key})
 
 
 class JobsNews:
@@ -203,6 +204,12 @@ async def _cancel(visit: MemberVisit, job_id: str) -> own_jobs.Stopped:
     login = visit.login
     async with visit.context.database.transaction(login.business_id, user_id=login.user_id) as session:
         return await own_jobs.cancel(session, login.business_id, job_id)
+
+
+async def _message_of(visit: MemberVisit, key: str) -> str:
+    async with visit.context.database.transaction(visit.login.business_id) as session:
+        addressees = await read_addressees(session, [key])
+    return told_message(visit.words, addressees.get(key))
 
 
 async def _settle(visit: MemberVisit, key: str, state: EffectState) -> bool:

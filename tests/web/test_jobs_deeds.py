@@ -110,9 +110,12 @@ async def test_a_job_that_is_being_stopped_says_so_and_has_no_button(
 async def test_a_sending_in_doubt_is_settled_once_and_after_a_question(
     dana: httpx.AsyncClient, shops: Shops, button: str, question: str, becomes: str
 ) -> None:
+    conversation = await shops.dana.meet("Yossi")
+    await shops.dana.says(conversation, "180", effect_key="reply:1", status="unknown")
     await put_effect(shops.dana, "reply:1", "unknown")
     asked = await post(dana, "/jobs/settle", **{button: "reply:1"})
     assert question in asked.text
+    assert "Message to Yossi" in asked.text
     assert f'name="{button}" value="reply:1"' in asked.text
     assert await effect_of(shops.dana, "reply:1") == "unknown"
 
