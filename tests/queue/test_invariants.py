@@ -31,7 +31,7 @@ FROM (VALUES
     ('00000000-0000-0000-0000-0000000000a2', 'in', 'customer', 'And on a Saturday?', 'received', NULL, NULL),
     ('00000000-0000-0000-0000-0000000000b1', 'out', 'assistant', 'It costs 350.', 'sent',
      '00000000-0000-0000-0000-0000000000a1', 'reply:1'),
-    ('00000000-0000-0000-0000-0000000000b2', 'out', 'assistant', 'It costs 450.', 'sent',
+    ('00000000-0000-0000-0000-0000000000b2', 'out', 'assistant', 'It costs 450.', 'queued',
      '00000000-0000-0000-0000-0000000000a2', 'reply:2')
 ) AS said (n, direction, author, said, status, answers, effect_key);
 INSERT INTO inbox_event (id, business_id, channel_id, event_id, lane, payload, payload_hash, state)
@@ -80,6 +80,23 @@ BROKEN = [
     ("I3", f"UPDATE job SET lease_until = {LONG_AGO} WHERE id = 'running'"),
     ("I3", waiting(dispatched=LONG_AGO)),
     ("I3", waiting()),
+    (
+        "I3 planned",
+        (
+            "UPDATE job SET state = 'failed', finished_at = now() - interval '61 s' WHERE id = 'answered';"
+            "UPDATE job_attempt SET outcome = 'failed' WHERE job_id = 'answered';"
+            "UPDATE effect SET state = 'planned', provider_ref = NULL WHERE key = 'reply:1';"
+            "UPDATE message SET status = 'queued' WHERE effect_key = 'reply:1'"
+        ),
+    ),
+    (
+        "I4 a message",
+        (
+            "UPDATE job SET finished_at = now() - interval '61 s' WHERE id = 'answered';"
+            "UPDATE effect SET sending_at = now() - interval '61 s' WHERE key = 'reply:1';"
+            "UPDATE message SET status = 'queued' WHERE effect_key = 'reply:1'"
+        ),
+    ),
     ("I4 sent,", "UPDATE effect SET provider_ref = NULL WHERE key = 'reply:1'"),
     ("I4 still sending", "UPDATE effect SET token = 0 WHERE key = 'reply:2'"),
     ("I4 still sending", "UPDATE effect SET job_id = 'gone' WHERE key = 'reply:2'"),
