@@ -92,7 +92,8 @@ class WhatsappBridge:
             ) from error
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
             raise ProviderUnknownError(
-                f"{_name(account)} took the message and did not answer ({type(error).__name__})",
+                f"{_name(account)} broke off before it answered, and may have sent the message"
+                f" ({type(error).__name__})",
                 account=_id(account),
             ) from error
 

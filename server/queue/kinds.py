@@ -137,6 +137,10 @@ def gives_up(payload_type: type) -> Callable[[AftermathT], AftermathT]:
     return enter
 
 
+# Of the operations handbook, whether or not a kind uses them yet.
+QUEUES = ("default", "low", "maintenance")
+
+
 def queues() -> Mapping[str, list[str]]:
     """Return queue → names of the kinds that use it."""
     found: dict[str, list[str]] = {}

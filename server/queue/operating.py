@@ -20,6 +20,7 @@ FROM found LEFT JOIN job_attempt AS attempt
     ON attempt.job_id = found.id AND attempt.token = found.token AND found.state = 'running'
 """
 
+BUSINESS = "SELECT id FROM business WHERE id = $1"
 PAUSE = """
 INSERT INTO job_pause (sort, name, reason, paused_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT (sort, name) WHERE resumed_at IS NULL DO NOTHING RETURNING id

@@ -5,6 +5,7 @@ Nothing here sends or runs anything: rows change, and the workers and the sweepe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from server.errors import BadInputError
 from server.queue import operating
 from server.queue.asking import StopJob
 from server.queue.effects import EffectState
-from server.queue.kinds import KINDS
+from server.queue.kinds import KINDS, QUEUES, queues
 
 # Progress that nobody renewed for so long is shown as old.
 STALE_AFTER_S = 10
@@ -28,6 +29,7 @@ ENDED_BADLY = ("failed", "quarantined", "expired", "cancelled")
 SENT_OR_UNKNOWN = ("sent", "confirmed", "unknown", "sending")
 SETTLED_BY_HAND = (EffectState.CONFIRMED, EffectState.NOT_SENT, EffectState.ABANDONED)
 SORTS = ("kind", "queue", "business")
+BUSINESS_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Selection:
     job_ids: Sequence[str] | None = None
 
     def arguments(self) -> list[Any]:
-        """Return what the statements take; raise BadInputError for a state that cannot be run again."""
+        """Return what the statements take; raise BadInputError for what does not exist."""
         wrong = sorted(set(self.states) - set(ENDED_BADLY))
         if wrong or not self.states:
             raise BadInputError(
                 "bad_state", f"These states cannot be run again: {', '.join(wrong) or 'none'}."
             )
+        if self.kind is not None:
+            _check_known("kind", self.kind, set(KINDS))
+        if self.queue is not None:
+            _check_known("queue", self.queue, {*QUEUES, *queues()})
         ids = None if self.job_ids is None else list(self.job_ids)
         return [
             *(list(self.states), self.kind, self.queue, self.business_id),
@@ -102,6 +108,8 @@ class Operators:
         """Keep work of a kind, a queue or a business waiting; tell whether it was not paused before."""
         _check_pause(sort, name)
         async with self._database.driver() as connection:
+            if sort == "business" and await connection.fetchrow(operating.BUSINESS, int(name)) is None:
+                raise BadInputError("no_such_name", f"There is no business {name}.")
             row = await connection.fetchrow(operating.PAUSE, sort, name, reason, self._actor)
         return row is not None
 
@@ -151,6 +159,10 @@ class Operators:
         if row is None:
             raise BadInputError("not_unknown", f"There is no unknown effect {key}.")
 
+    async def is_suspended(self) -> bool:
+        """Tell whether `rq suspend` keeps all workers from taking work. Raises RedisError."""
+        return bool(await self._redis.exists("rq:suspended"))
+
     async def queues(self) -> list[asyncpg.Record]:
         """Return queue, kind, ready, running, oldest_s and paused for each kind that has work."""
         return await self._rows(operating.QUEUES)
@@ -182,10 +194,15 @@ class Operators:
 def _check_pause(sort: str, name: str) -> None:
     if sort not in SORTS:
         raise BadInputError("bad_sort", f"Only a {', a '.join(SORTS)} can be paused, not a {sort}.")
-    known = {"kind": set(KINDS), "queue": {kind.queue for kind in KINDS.values()}}.get(sort)
-    if known is not None and name not in known:
+    if sort == "business":
+        if not BUSINESS_NUMBER.fullmatch(name):
+            raise BadInputError("no_such_name", f"A business is named by its number, not {name}.")
+        return
+    _check_known(sort, name, set(KINDS) if sort == "kind" else {*QUEUES, *queues()})
+
+
+def _check_known(sort: str, name: str, known: set[str]) -> None:
+    if name not in known:
         raise BadInputError(
             "no_such_name", f"There is no {sort} {name}: use one of {', '.join(sorted(known))}."
         )
-    if known is None and not name.isdigit():
-        raise BadInputError("no_such_name", f"A business is named by its number, not {name}.")

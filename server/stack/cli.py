@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 
-from server.errors import ProsaasError
+from server.errors import ProsaasError, StoreUnavailableError
 from server.stack.settings import StackSettings, load_stack_settings
+
+DATABASE_AWAY = "The database does not answer: start ./run, or check DATABASE_URL."
 
 Verb = Callable[[argparse.Namespace], Coroutine[None, None, int]]
 
@@ -21,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     verb: Verb = options.verb
     try:
         return asyncio.run(verb(options))
+    except StoreUnavailableError:
+        return _fail(DATABASE_AWAY)
     except ProsaasError as refused:
         return _fail(str(refused))
     except OSError as refused:
@@ -67,10 +71,13 @@ async def _migrate(_options: argparse.Namespace) -> int:
 
 async def _admin_link(_options: argparse.Namespace) -> int:
     from server.stack import reach
+    from server.stack.data_dir import DataDir
     from server.stack.demo import new_admin_link
 
     settings = _settings()
-    print(await new_admin_link(reach.database_url(settings), settings.public_url))
+    # Where the stack was started with another PORT than this verb was told.
+    running = None if settings.database_url else DataDir(settings.data_dir).address_in_use()
+    print(await new_admin_link(reach.database_url(settings), running or settings.public_url))
     return 0
 
 
@@ -106,7 +113,7 @@ def _settings() -> StackSettings:
 
 def _sentence(error: OSError) -> str:
     if isinstance(error, ConnectionError):
-        return f"The database does not answer: start ./run, or check DATABASE_URL ({error})."
+        return f"{DATABASE_AWAY} ({error})"
     where = f" {error.filename}" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"The disk is full{where and ':'}{where}. Free some space, or set DATA_DIR to another disk."

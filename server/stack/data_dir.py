@@ -57,6 +57,17 @@ class DataDir:
             lock.flush()
             yield
 
+    def address_in_use(self) -> str | None:
+        """Return the address of the stack that runs on this folder; None while none does."""
+        if not (self.path / "lock").exists():
+            return None
+        with (self.path / "lock").open(encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return str(json.loads(lock.read())["url"])
+        return None
+
     def require_room(self, least_bytes: int = LEAST_FREE_BYTES) -> None:
         """Raise StartRefusedError when the disk is too full to start on."""
         free = shutil.disk_usage(self.path).free

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
+from redis.exceptions import RedisError
 
 from server.db.session import Database
 from server.jobs import load_handlers
@@ -27,6 +28,8 @@ from server.queue.operators import (
     Selection,
 )
 
+SUSPENDED = "Suspended by `rq suspend`: no worker takes anything until `rq resume`."
+REDIS_AWAY = "Redis does not answer: work waits in PostgreSQL, and goes on when it is back."
 CLEAR = "\x1b[H\x1b[2J"
 SHOWN = 12
 WIDEST = 240
@@ -102,7 +105,10 @@ def _add_reason(parser: argparse.ArgumentParser) -> None:
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--state", action="append", choices=ENDED_BADLY, help="failed and quarantined by default"
+        "--state",
+        action="append",
+        choices=ENDED_BADLY,
+        help="failed unless said; quarantined too in a list, or for jobs that are named",
     )
     parser.add_argument("--kind")
     parser.add_argument("--queue")
@@ -119,9 +125,11 @@ def _seconds(age: str) -> float:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _selection(options: argparse.Namespace) -> Selection:
+def _selection(
+    options: argparse.Namespace, *, unless_said: Sequence[str] = ("failed", "quarantined")
+) -> Selection:
     return Selection(
-        states=options.state or ("failed", "quarantined"),
+        states=options.state or unless_said,
         kind=options.kind,
         queue=options.queue,
         business_id=options.business,
@@ -145,6 +153,7 @@ async def _tables(operators: Operators) -> str:
     pauses = await operators.pauses(limit=SHOWN)
     return "\n\n".join(
         [
+            *(await _suspension(operators)),
             *([_pauses(pauses)] if pauses else []),
             _queues(await operators.queues()),
             _running(await operators.running(limit=SHOWN)),
@@ -152,6 +161,13 @@ async def _tables(operators: Operators) -> str:
             _unknown(await operators.unknown_effects(limit=SHOWN)),
         ]
     )
+
+
+async def _suspension(operators: Operators) -> list[str]:
+    try:
+        return [SUSPENDED] if await operators.is_suspended() else []
+    except (RedisError, OSError):
+        return [REDIS_AWAY]
 
 
 def _queues(told: Sequence[asyncpg.Record]) -> str:
@@ -232,7 +248,8 @@ async def _cancel(operators: Operators, options: argparse.Namespace) -> str:
 
 
 async def _requeue(operators: Operators, options: argparse.Namespace) -> str:
-    selection = _selection(options)
+    # What killed its process three times is freed by name alone: by its id, or with --state quarantined.
+    selection = _selection(options, unless_said=("failed", "quarantined") if options.job_ids else ("failed",))
     preview = await operators.preview(selection, even_sent=options.even_sent)
     effects = ", ".join(f"{count} {state}" for state, count in sorted(preview.effects.items())) or "none"
     told = [f"Would run again: {preview.jobs}. Effects of all that were chosen: {effects}."]

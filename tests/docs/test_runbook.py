@@ -62,22 +62,6 @@ async def test_a_bridge_is_connected_as_the_runbook_says(clean_database):
     assert address == "http://127.0.0.1:3000"
 
 
-async def test_a_quarantined_job_runs_again_as_the_runbook_says(clean_database):
-    connection = await asyncpg.connect(clean_database)
-    await connection.execute(
-        "INSERT INTO job (id, kind, queue, urgency, state, deaths, dispatched_at)"
-        " VALUES ('one', 'inbox_cleanup_job', 'maintenance', 4, 'quarantined', 3, now())"
-    )
-
-    await connection.execute(block("sql", "quarantined").replace(":'job_id'", "'one'"))
-
-    job = await connection.fetchrow("SELECT state, deaths, dispatched_at FROM job")
-    audit = await connection.fetchrow("SELECT from_state, to_state FROM job_audit")
-    await connection.close()
-    assert tuple(job) == ("ready", 0, None)
-    assert tuple(audit) == ("quarantined", "ready")
-
-
 async def test_the_runbooks_questions_can_be_asked(clean_database):
     connection = await asyncpg.connect(clean_database)
     asked = [await connection.fetch(block("sql", words)) for words in ("FROM effect", "state = 'failed'")]

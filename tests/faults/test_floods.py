@@ -16,12 +16,13 @@ from server.queue.accounts import TRIPS, Accounts
 from server.queue.asking import insert
 from server.queue.kinds import KIND_OF, Urgency
 from tests.engine import eventually, job_kind, open_engine
-from tests.faults.senders import QUESTION, taken_sends, tell_all
+from tests.faults.senders import QUESTION, taken_sends, tell, tell_all
 from tests.processes import SECRET, text_message
 
 BUSY, QUIET = 6, 9
 # How long a reply may wait for others' work on these two cores, whatever others ask for.
 BOUND_S = 1.0
+ANSWERED = "SELECT count(*) = 240 FROM effect WHERE state IN ('sent', 'confirmed')"
 MILLION = 1_000_000
 TIMEOUT_S = 2.0
 JOBS_OF_EVENT = """
@@ -166,6 +167,30 @@ async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_th
             assert [row["name"] for row in closed] == ["hangs"]
             ended.set()
             await sweeping
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F25")
+async def test_in_a_burst_of_everybody_each_message_is_taken_within_a_second(stopped):
+    # With the lease of production: how a busy machine keeps it is what is looked at here.
+    await stopped.start_all("simulator", "api", "scheduler")
+    await stopped.start("worker", JOB_LEASE_S="15")
+    took_s, telling = [], set()
+
+    async def tell_timed(number):
+        started = time.monotonic()
+        await tell(stopped, number)
+        took_s.append(time.monotonic() - started)
+
+    # Thirty a second for eight seconds, whether or not the ones before were taken.
+    for number in range(240):
+        telling.add(asyncio.create_task(tell_timed(number)))
+        await asyncio.sleep(1 / 30)
+    await asyncio.gather(*telling)
+
+    assert sorted(took_s)[int(len(took_s) * 0.99)] < 1
+    await eventually(lambda: stopped.value(ANSWERED), within_s=60, what="an answer to everybody")
+    assert len(await stopped.sends()) == 240
 
 
 async def ask_many(engine, payloads, business_id=BUSY):

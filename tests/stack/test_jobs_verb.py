@@ -17,6 +17,8 @@ import pytest
 
 from tests.engine import Engine, eventually, open_engine
 
+BOTH = ("--state", "failed", "--state", "quarantined")
+
 
 @dataclass(frozen=True)
 class Prosaas:
@@ -135,7 +137,7 @@ async def test_a_terminal_of_eighty_columns_shows_all_of_it(prosaas):
 
 
 async def test_requeue_says_what_it_would_do_and_does_it_with_yes(prosaas):
-    code, told = await prosaas("requeue", "--kind", "webhook_process_job")
+    code, told = await prosaas("requeue", "--kind", "webhook_process_job", *BOTH)
     assert (code, told.splitlines()[0]) == (
         0,
         "Would run again: 1. Effects of all that were chosen: 1 unknown.",
@@ -143,7 +145,9 @@ async def test_requeue_says_what_it_would_do_and_does_it_with_yes(prosaas):
     assert "Held back: 1" in told
     assert "Nothing was changed" in told
 
-    code, told = await prosaas("requeue", "--kind", "webhook_process_job", "--yes", "--reason", "pipe mended")
+    code, told = await prosaas(
+        "requeue", "--kind", "webhook_process_job", *BOTH, "--yes", "--reason", "mended"
+    )
     assert "Run again: 1." in told
     assert await prosaas.engine.state("webhook_process_job-6-bb") == "ready"
     assert await prosaas.engine.state("webhook_process_job-6-aa") == "failed"
@@ -170,6 +174,9 @@ async def test_the_other_deeds_say_what_they_did(prosaas):
         (["cancel", "nothing-6-aa"], "There is no job nothing-6-aa."),
         (["pause", "kind", "nothing_job"], "There is no kind nothing_job"),
         (["pause", "business", "dana"], "A business is named by its number"),
+        (["pause", "business", "999"], "There is no business 999."),
+        (["list", "--kind", "nothing_job"], "There is no kind nothing_job: use one of "),
+        (["requeue", "--queue", "nothing"], "There is no queue nothing: use one of "),
         (["settle", "reply 8", "confirmed"], "There is no unknown effect reply 8."),
         (["list", "--within", "soon"], "soon is not an age"),
     ],
@@ -180,3 +187,24 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(prosaas, words, sentenc
     assert code != 0
     assert sentence in told
     assert "Traceback" not in told
+
+
+async def test_what_killed_its_process_is_freed_by_name_alone(prosaas):
+    await prosaas("requeue", "--even-sent", "--yes")
+    assert await prosaas.engine.state("webhook_process_job-6-aa") == "ready"
+    assert await prosaas.engine.state("webhook_process_job-6-bb") == "quarantined"
+
+    await prosaas("requeue", "--even-sent", "--yes", "webhook_process_job-6-bb")
+    assert await prosaas.engine.state("webhook_process_job-6-bb") == "ready"
+
+
+async def test_every_queue_of_the_handbook_can_be_paused(prosaas):
+    assert await prosaas("pause", "queue", "low") == (0, "The queue low is paused.\n")
+
+
+async def test_the_table_says_that_rq_is_suspended(prosaas):
+    await prosaas.engine.redis.set("rq:suspended", 1)
+
+    _, told = await prosaas()
+
+    assert told.startswith("Suspended by `rq suspend`")

@@ -51,6 +51,16 @@ def test_a_second_start_on_the_same_data_names_the_first(tmp_path, free_port):
     assert refused.stderr.count("\n") == 1
 
 
+def test_a_folder_knows_where_the_stack_that_runs_on_it_listens(tmp_path):
+    data = DataDir(tmp_path)
+    assert data.address_in_use() is None
+
+    with data.locked("http://127.0.0.1:4321"):
+        assert DataDir(tmp_path).address_in_use() == "http://127.0.0.1:4321"
+
+    assert data.address_in_use() is None
+
+
 def test_the_lock_ends_with_its_holder(tmp_path):
     data = DataDir(tmp_path)
     with data.locked("http://127.0.0.1:1"):
