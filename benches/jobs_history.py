@@ -17,7 +17,7 @@ from server.queue import statements
 from server.queue.asking import Asked, insert
 from server.queue.kinds import queues
 from server.queue.ledger import DEATHS_BEFORE_QUARANTINE, Ending, Ledger, Outcome
-from server.queue.window import FEW, MOST_BUSINESSES, SCHEDULERS_WINDOW
+from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW
 
 TURNS = 60
 BATCH = 100
@@ -31,7 +31,7 @@ SWEEP: dict[str, tuple[str, tuple[Any, ...]]] = {
     "suspects": (statements.SUSPECTS, (15.0, 10_000)),
     "dispatch due": (
         statements.DISPATCH_DUE,
-        (QUEUES, [SCHEDULERS_WINDOW] * len(QUEUES), MOST_BUSINESSES, FEW),
+        (QUEUES, [SCHEDULERS_WINDOW] * len(QUEUES), MOST_LINES, FEW),
     ),
 }
 # Spread over a year, each with its one attempt, as the worker leaves them.
@@ -54,7 +54,7 @@ async def flatness(house: House, report: Report, *, history: int) -> list[Target
     await house.clear()
     before = await _timings(house, first=10**9)
     began = time.monotonic()
-    await _finish(house.look, history)
+    await finish(house.look, history)
     print(f"{history:,} finished jobs inserted in {time.monotonic() - began:.0f} s", flush=True)
     after = await _timings(house, first=2 * 10**9)
     report.say(f"**Behind {history:,} finished jobs**")
@@ -68,7 +68,8 @@ async def flatness(house: House, report: Report, *, history: int) -> list[Target
     ]
 
 
-async def _finish(connection: asyncpg.Connection, history: int) -> None:
+async def finish(connection: asyncpg.Connection, history: int) -> None:
+    """Insert finished jobs, each with its attempt, and let the planner know of them."""
     # Nobody looks for the job of each attempt: it was inserted a moment ago.
     await connection.execute("SET session_replication_role = replica")
     for start in range(1, history + 1, AT_A_TIME):

@@ -17,6 +17,18 @@ NOT EXISTS (
       AND (sort, name) IN (('kind', job.kind), ('queue', job.queue), ('business', job.business_id::text)))
 """
 
+# The same for lines of waiting work, where the pauses were read once before.
+_IS_UNPAUSED = """
+NOT EXISTS (SELECT FROM paused WHERE job.kind = ANY (kinds) OR job.queue = ANY (queues)
+                                  OR job.business::text = ANY (businesses))
+"""
+
+# Three ways to say that a job waits and is not in Redis, so that each question has one index to take. After
+# a burst the planner believes that nothing waits, and would read the whole of a small index rather than look
+# a job up. `state = 'ready' AND dispatched_at IS NULL` is answered by time, these by line and by id.
+_IN_LINE = "state = 'ready' AND coalesce(dispatched_at, '-infinity') = '-infinity'"
+_STILL_WAITS = "state = 'ready' AND coalesce(dispatched_at, 'infinity') = 'infinity'"
+
 _CLAIM_COLUMNS = """
 id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane, dispatch_no,
 deaths, checkpoint::text AS checkpoint, extract(epoch FROM expires_at - now())::float8 AS expires_in_s,
@@ -107,20 +119,19 @@ CHECKPOINT = """
 UPDATE job SET checkpoint = $3::jsonb WHERE id = $1 AND token = $2 AND state = 'running' RETURNING id
 """
 
-NEXT_IN_LANES = """
+NEXT_IN_LANES = f"""
 UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
 WHERE id IN (
     SELECT head.id FROM unnest($1::text[]) AS freed (lane)
     CROSS JOIN LATERAL (SELECT id FROM job WHERE job.lane = freed.lane AND state IN ('ready', 'running')
                         ORDER BY seq LIMIT 1) AS head)
-  AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
+  AND {_STILL_WAITS} AND due_at <= now()
 RETURNING id, kind, queue, business_id, dispatch_no
-"""
+"""  # noqa: S608 -- composed of constants
 
 DISPATCH_AGAIN = f"""
 UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
-WHERE id = ANY($1::text[]) AND state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
-  AND {LANE_IS_FREE}
+WHERE id = ANY($1::text[]) AND {_STILL_WAITS} AND due_at <= now() AND {LANE_IS_FREE}
 RETURNING id, kind, queue, business_id, dispatch_no
 """  # noqa: S608 -- composed of constants
 
@@ -227,51 +238,67 @@ RETURNING key
 """
 
 # Each queue of $1 gets as many as $2 says: most urgent first, and in a class one job of each business in
-# turn. Where more than $4 are due, businesses are found by steps through an index, $3 at most, so that none
-# is hidden behind another's line; fewer are read at once, and what is not due yet costs nothing.
+# turn. Where more than $4 are due, they are found line by line (what waits of one business, queue and kind)
+# by steps through an index, $3 lines at most, so that none is hidden behind another, nor behind what is
+# paused; fewer are read at once, and what is not due yet costs nothing. Always returns a row, which tells
+# whether more waits than there were places for; without an id where nothing was handed over.
 DISPATCH_DUE = f"""
-WITH RECURSIVE room AS (
-    SELECT * FROM unnest($1::text[], $2::int[]) AS one (queue, places)
+WITH RECURSIVE room AS MATERIALIZED (
+    SELECT queue, places FROM unnest($1::text[], $2::int[]) AS one (queue, places) WHERE places > 0
+), paused AS MATERIALIZED (
+    SELECT coalesce(array_agg(name) FILTER (WHERE sort = 'kind'), '{{}}') AS kinds,
+           coalesce(array_agg(name) FILTER (WHERE sort = 'queue'), '{{}}') AS queues,
+           coalesce(array_agg(name) FILTER (WHERE sort = 'business'), '{{}}') AS businesses
+    FROM job_pause WHERE resumed_at IS NULL
 ), early AS MATERIALIZED (
-    SELECT id, queue, due_at, seq, urgency, coalesce(business_id, 0) AS business FROM job
+    SELECT id, kind, queue, lane, due_at, seq, urgency, coalesce(business_id, 0) AS business FROM job
     WHERE state = 'ready' AND dispatched_at IS NULL AND due_at <= now() ORDER BY due_at LIMIT $4 + 1
 ), step AS (
-    (SELECT urgency, coalesce(business_id, 0) AS business, due_at FROM job
-     WHERE state = 'ready' AND dispatched_at IS NULL AND (SELECT count(*) FROM early) > $4
-     ORDER BY urgency, coalesce(business_id, 0), due_at LIMIT 1)
+    (SELECT urgency, coalesce(business_id, 0) AS business, queue, kind, due_at FROM job
+     WHERE {_IN_LINE} AND (SELECT count(*) FROM early) > $4
+     ORDER BY urgency, coalesce(business_id, 0), queue, kind, due_at LIMIT 1)
     UNION ALL
     SELECT next.* FROM step CROSS JOIN LATERAL (
-        SELECT urgency, coalesce(business_id, 0), due_at FROM job
-        WHERE state = 'ready' AND dispatched_at IS NULL
-          AND (urgency, coalesce(business_id, 0)) > (step.urgency, step.business)
-        ORDER BY urgency, coalesce(business_id, 0), due_at LIMIT 1) AS next
-), many AS MATERIALIZED (
-    SELECT urgency, business FROM step WHERE due_at <= now() LIMIT $3
-), due AS (
-    SELECT * FROM early WHERE (SELECT count(*) FROM early) <= $4
+        SELECT urgency, coalesce(business_id, 0), queue, kind, due_at FROM job
+        WHERE {_IN_LINE} AND (urgency, coalesce(business_id, 0), queue, kind)
+                             > (step.urgency, step.business, step.queue, step.kind)
+        ORDER BY urgency, coalesce(business_id, 0), queue, kind, due_at LIMIT 1) AS next
+), line AS MATERIALIZED (
+    SELECT urgency, business, queue, kind, places FROM step AS job JOIN room USING (queue)
+    WHERE due_at <= now() AND {_IS_UNPAUSED} LIMIT $3
+), share AS MATERIALIZED (
+    SELECT *, least(places, 1 + 4 * places / count(*) OVER (PARTITION BY queue, urgency)) AS most FROM line
+), due AS MATERIALIZED (
+    SELECT id, queue, due_at, seq, urgency, business, kind, places, NULL AS most
+    FROM early AS job JOIN room USING (queue)
+    WHERE (SELECT count(*) FROM early) <= $4 AND {_IS_UNPAUSED} AND {LANE_IS_FREE}
     UNION ALL
-    SELECT one.* FROM many CROSS JOIN LATERAL (
-        SELECT id, queue, due_at, seq, urgency, many.business FROM job
-        WHERE state = 'ready' AND dispatched_at IS NULL AND due_at <= now()
-          AND job.urgency = many.urgency AND coalesce(job.business_id, 0) = many.business
-          AND {NOT_PAUSED} AND {LANE_IS_FREE}
-        ORDER BY due_at, seq
-        LIMIT 1 + 4 * (SELECT sum(places) FROM room) / (SELECT count(*) FROM many)) AS one
-), candidates AS (
-    SELECT due.*, row_number() OVER (PARTITION BY due.urgency, business ORDER BY due.due_at, due.seq) AS turn
-    FROM due JOIN job USING (id) WHERE {NOT_PAUSED} AND {LANE_IS_FREE}
-), fair AS (
+    SELECT one.*, share.business, share.kind, places, most FROM share CROSS JOIN LATERAL (
+        SELECT id, queue, due_at, seq, urgency FROM job
+        WHERE {_IN_LINE} AND due_at <= now() AND {LANE_IS_FREE}
+          AND job.urgency = share.urgency AND coalesce(job.business_id, 0) = share.business
+          AND job.queue = share.queue AND job.kind = share.kind
+        ORDER BY urgency, coalesce(business_id, 0), queue, kind, due_at, seq LIMIT share.most) AS one
+), fair AS MATERIALIZED (
     SELECT id, place FROM (
-        SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY urgency, turn, due_at, seq) AS place
-        FROM candidates) AS lined
-    JOIN room USING (queue) WHERE place <= places
-), locked AS (
-    SELECT job.id, place FROM job JOIN fair ON fair.id = job.id
-    WHERE job.state = 'ready' AND job.dispatched_at IS NULL FOR UPDATE OF job SKIP LOCKED
+        SELECT id, places,
+               row_number() OVER (PARTITION BY queue ORDER BY urgency, turn, due_at, seq) AS place
+        FROM (SELECT *, row_number() OVER (PARTITION BY urgency, business ORDER BY due_at, seq) AS turn
+              FROM due) AS candidate) AS lined
+    WHERE place <= places
+), locked AS MATERIALIZED (
+    SELECT one.id, place FROM fair CROSS JOIN LATERAL (
+        SELECT id FROM job WHERE job.id = fair.id AND {_STILL_WAITS} FOR UPDATE SKIP LOCKED) AS one
+), handed AS (
+    UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
+    FROM locked WHERE job.id = locked.id
+    RETURNING job.id, kind, queue, business_id, dispatch_no, place
+), told AS (
+    SELECT (SELECT count(*) FROM due) > (SELECT count(*) FROM fair)
+        OR EXISTS (SELECT FROM due GROUP BY urgency, business, queue, kind, most
+                   HAVING count(*) >= most) AS more
 )
-UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
-FROM locked WHERE job.id = locked.id
-RETURNING job.id, kind, queue, business_id, dispatch_no, place
+SELECT more, handed.* FROM told LEFT JOIN handed ON true
 """  # noqa: S608 -- composed of constants
 
 # Dispatched a while ago and still ready: either waiting in Redis, or lost.

@@ -21,8 +21,9 @@ from server.queue.kinds import KINDS, queues
 
 # The scheduler looks about once a second; workers that are busier fill the window themselves.
 SCHEDULERS_WINDOW = 256
-MOST_BUSINESSES = 2000
-# So many due jobs are looked at one by one; among more, each business's own are looked for.
+# A line is what waits of one business in one queue, of one kind.
+MOST_LINES = 2000
+# So many due jobs are looked at one by one; among more, each line's first are looked for.
 FEW = 1000
 
 
@@ -46,13 +47,13 @@ class Window:
             held = await pipe.execute()
         rooms = [max(0, most - length) for length in held]
         async with self._database.driver() as connection:
-            rows = await connection.fetch(statements.DISPATCH_DUE, names, rooms, MOST_BUSINESSES, FEW)
-            found = [
-                dispatch_of(row) for row in sorted(rows, key=itemgetter("place")) if row["kind"] in KINDS
-            ]
+            rows = await connection.fetch(statements.DISPATCH_DUE, names, rooms, MOST_LINES, FEW)
+            handed = sorted((row for row in rows if row["id"]), key=itemgetter("place"))
+            found = [dispatch_of(row) for row in handed if row["kind"] in KINDS]
             try:
                 await self._dispatcher.send(found)
-                await self._tell_of_backlog(is_left=len(rows) >= min(filter(None, rooms), default=0))
+                # Of a queue that is full nothing was looked for.
+                await self._tell_of_backlog(is_left=rows[0]["more"] or 0 in rooms)
             except (RedisError, OSError):
                 await _take_back(connection, found)
                 raise

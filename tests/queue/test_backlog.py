@@ -1,0 +1,150 @@
+"""A backlog is worked off by reading what is handed over, not what waits: a planner cannot get it wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from server.queue import statements
+from server.queue.dispatch import BACKLOG_KEY
+from server.queue.kinds import Urgency
+from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW
+from tests.engine import BUSINESS, job_kind
+from tests.queue.test_fairness import Reply, Send, in_redis, nothing
+
+WAITING = 20_000
+# The first look reads a few; what is handed over is read in its line, then by id to lock and to change it.
+MOST_READ = FEW + 10 * SCHEDULERS_WINDOW
+DONE = """
+INSERT INTO job (id, business_id, kind, queue, urgency, state, due_at, dispatched_at, finished_at)
+SELECT 'old-6-' || n, 6, 'reply_job', 'default', 0, 'done', now(), now(), now()
+FROM generate_series(1, 20000) AS n
+"""
+INSERT = """
+INSERT INTO job (id, business_id, kind, queue, urgency, lane, due_at)
+SELECT format('%s-%s-%s', $1::text, {business}, substr(md5($1::text || n), 1, 24)), {business}, $1, $2, $3,
+       {lane}, now() - interval '1 min' + n * interval '1 us'
+FROM generate_series(1, $4::int) AS n
+"""
+BURSTS = {
+    "of one business": {},
+    "of many businesses": {"business": "n % 100 + 1"},
+    "of many lanes": {"lane": "'lane ' || n"},
+}
+ASKED = {
+    "dispatch due": (
+        statements.DISPATCH_DUE,
+        f"'{{default}}', '{{{SCHEDULERS_WINDOW}}}', {MOST_LINES}, {FEW}",
+    ),
+    "dispatch again": (statements.DISPATCH_AGAIN, "'{none-1,none-2}'"),
+    "next in lanes": (statements.NEXT_IN_LANES, "'{lane 1,lane 2}'"),
+}
+
+
+async def wait_in_ledger(
+    engine, count, *, kind="reply_job", urgency=Urgency.REPLY, business="6", lane="NULL"
+):
+    statement = INSERT.format(business=business, lane=lane)
+    await engine.look.execute(statement, kind, "default", int(urgency), count)
+
+
+def rows_read(plan):
+    own = 0
+    if plan.get("Relation Name") == "job" and plan["Node Type"] != "ModifyTable":
+        own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return own * plan["Actual Loops"] + sum(rows_read(below) for below in plan.get("Plans", []))
+
+
+@pytest.mark.parametrize("is_planned_before", [False, True], ids=["planned after it", "planned before it"])
+@pytest.mark.parametrize("burst", BURSTS)
+@pytest.mark.parametrize("filled", [[], [DONE, "ANALYZE job"]], ids=["new ledger", "much has ended"])
+@pytest.mark.parametrize("name", ASKED)
+async def test_what_is_read_after_a_burst_follows_from_what_is_handed_over(
+    engine, name, filled, burst, is_planned_before
+):
+    for before in filled:
+        await engine.look.execute(before)
+    statement, arguments = ASKED[name]
+    async with engine.worker.driver_transaction(BUSINESS) as connection:
+        await connection.execute(
+            f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE asked AS {statement}"
+        )
+        if is_planned_before:
+            await connection.execute(f"EXECUTE asked ({arguments})")
+        await wait_in_ledger(engine, WAITING, **BURSTS[burst])
+
+        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({arguments})")
+        await connection.execute("DEALLOCATE asked")
+
+    assert rows_read(json.loads(told)[0]["Plan"]) <= MOST_READ
+
+
+async def test_more_is_known_to_wait_though_somebody_else_holds_all_that_was_chosen(engine):
+    with job_kind(Reply, nothing):
+        await wait_in_ledger(engine, 2 * FEW)
+        async with engine.look.transaction():
+            await engine.look.execute(
+                "SELECT FROM job ORDER BY due_at LIMIT $1 FOR UPDATE", SCHEDULERS_WINDOW
+            )
+
+            swept = await engine.sweeper.sweep()
+
+        assert swept.dispatched == 0
+        assert await engine.redis.exists(BACKLOG_KEY)
+
+
+async def test_nothing_is_said_to_wait_once_all_was_handed_over(engine):
+    with job_kind(Reply, nothing):
+        await wait_in_ledger(engine, 200)
+
+        await engine.sweeper.sweep()
+
+        assert len(await in_redis(engine)) == 200
+        assert not await engine.redis.exists(BACKLOG_KEY)
+
+
+async def test_one_urgent_line_fills_the_window_before_many_businesses_broadcasts(engine):
+    with job_kind(Reply, nothing), job_kind(Send, nothing, urgency=Urgency.BROADCAST):
+        await wait_in_ledger(engine, 1500, kind="send_job", urgency=Urgency.BROADCAST, business="n + 100")
+        await wait_in_ledger(engine, 400)
+
+        await engine.sweeper.sweep()
+
+        assert await in_redis(engine) == [BUSINESS] * SCHEDULERS_WINDOW
+
+
+async def test_paused_businesses_however_many_hide_nobody(engine):
+    with job_kind(Reply, nothing):
+        await wait_in_ledger(engine, MOST_LINES + 10, business="n + 100")
+        await wait_in_ledger(engine, 5, business="9000")
+        await engine.look.execute(
+            "INSERT INTO job_pause (sort, name, reason, paused_by)"
+            " SELECT 'business', n + 100, 'a test', 'a test' FROM generate_series(1, $1::int) AS n",
+            MOST_LINES + 10,
+        )
+
+        await engine.sweeper.sweep()
+
+        assert await in_redis(engine) == [9000] * 5
+
+
+@pytest.mark.parametrize("held_back", ["kind", "queue"])
+async def test_what_is_paused_is_stepped_over_not_read(engine, held_back):
+    with job_kind(Reply, nothing), job_kind(Send, nothing, queue="low"):
+        await wait_in_ledger(engine, WAITING, kind="send_job")
+        await engine.look.execute("UPDATE job SET queue = 'low'")
+        await wait_in_ledger(engine, 2)
+        await engine.look.execute(
+            "INSERT INTO job_pause (sort, name, reason, paused_by) VALUES ($1, $2, 'a test', 'a test')",
+            *(held_back, "send_job" if held_back == "kind" else "low"),
+        )
+        arguments = [["default", "low"], [SCHEDULERS_WINDOW] * 2, MOST_LINES, FEW]
+        async with engine.worker.driver() as connection:
+            told = await connection.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {statements.DISPATCH_DUE}", *arguments
+            )
+
+        assert rows_read(json.loads(told)[0]["Plan"]) <= MOST_READ
+        ready = "SELECT array_agg(kind) FROM job WHERE dispatched_at IS NOT NULL"
+        assert await engine.look.fetchval(ready) == ["reply_job"] * 2
