@@ -72,6 +72,8 @@ class Database:
             # frozen, and holds rows that its successor needs.
             "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
             "timezone": "UTC",
+            # Nothing here runs long enough to earn back what compiling it costs.
+            "jit": "off",
         } | ({"role": role} if role else {})
         self._url = url
         self._connect_timeout_s = connect_timeout_s
