@@ -3,7 +3,7 @@
 One Valkey with its append-only file and one PostgreSQL with fsync, both on unix sockets; two worker
 processes for everybody, log level warning. Read the ratios: the machine is shared.
 
-    ./run bench jobs [throughput latency statements waiting loss crash history]
+    ./run bench jobs [throughput latency statements waiting loss crash history backlog]
                      [--rounds 3] [--only ours rq] [--history 5000000] [--publish]
 
 `--publish` writes what a whole run found into docs/performance.md.
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from benches import jobs_faults, jobs_history, jobs_latency, jobs_throughput
+from benches import jobs_backlog, jobs_faults, jobs_history, jobs_latency, jobs_throughput
 from benches.jobs_house import ROOT, House, open_house
 from benches.jobs_report import Report, Target, machine
 from server import log
@@ -64,6 +64,10 @@ async def history(house: House, report: Report, options: argparse.Namespace) -> 
     return await jobs_history.flatness(house, report, history=options.history)
 
 
+async def backlog(house: House, report: Report, _: argparse.Namespace) -> list[Target]:
+    return await jobs_backlog.measure(house, report)
+
+
 SECTIONS: dict[str, Section] = {
     "throughput": throughput,
     "latency": latency,
@@ -72,6 +76,7 @@ SECTIONS: dict[str, Section] = {
     "loss": loss,
     "crash": crash,
     "history": history,
+    "backlog": backlog,
 }
 
 
