@@ -87,9 +87,9 @@ class YesLedger(Ledger):
         del claim, ending
         return True
 
-    async def renew(self, held: Sequence[tuple[str, int]]) -> dict[str, bool]:
+    async def renew(self, held: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """Renew all."""
-        return {job_id: False for job_id, _ in held}
+        return dict.fromkeys(held, False)
 
 
 class BareProcess(WorkerProcess):

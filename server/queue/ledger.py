@@ -140,10 +140,10 @@ class Ledger:
         counts.count_quarantined(rows)
         return [Buried(row["id"], row["token"], row["state"] == "quarantined") for row in rows]
 
-    async def lives(self, claim: Claim) -> bool:
+    async def lives(self, job_id: str, token: int) -> bool:
         """Take back the death that was counted when this claim's lease ran out; tell whether one was."""
         async with self._database.driver() as connection:
-            return await connection.fetchrow(statements.LIVES, claim.job_id, claim.token) is not None
+            return await connection.fetchrow(statements.LIVES, job_id, token) is not None
 
     async def strays_of(self, worker: str) -> list[tuple[str, int]]:
         """Return (job id, token) of every job that the ledger says this worker's process runs."""
@@ -157,16 +157,16 @@ class Ledger:
             rows = await connection.fetch(statements.UNCLAIMED, list(job_ids))
         return [row["id"] for row in rows]
 
-    async def renew(self, held: Sequence[tuple[str, int]]) -> dict[str, bool]:
+    async def renew(self, held: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """Renew the leases of (job id, token) pairs in one statement.
 
-        Return the ids still held, each with whether an operator wants the job cancelled.
+        Return the pairs still held, each with whether an operator wants the job cancelled.
         """
         async with self._database.driver() as connection:
             rows = await connection.fetch(
                 statements.RENEW, [one for one, _ in held], [token for _, token in held], self.lease_s
             )
-        return {row["id"]: row["cancelled"] for row in rows}
+        return {(row["id"], row["token"]): row["cancelled"] for row in rows}
 
     async def end(self, claim: Claim, ending: Ending) -> bool:
         """Record how a run ended, unless it already did or lost its lease; tell whether it was recorded.
@@ -179,7 +179,7 @@ class Ledger:
         """Record how runs of (job id, token) ended; one answer each, as `end` gives."""
         async with self._database.driver() as connection:
             recorded = await record_ends(connection, ended)
-        return [job_id in recorded for job_id, _, _ in ended]
+        return [(job_id, token) in recorded for job_id, token, _ in ended]
 
     async def next_in_lanes(self, lanes: Sequence[str]) -> list[Dispatch]:
         """Return a dispatch for each lane whose next job was passed over while it waited."""
@@ -200,8 +200,10 @@ class Ledger:
         return [row["id"] for row in rows]
 
 
-async def record_ends(connection: asyncpg.Connection, ended: Sequence[tuple[str, int, Ending]]) -> set[str]:
-    """Record endings on the caller's connection; return the ids of those whose run still held its job."""
+async def record_ends(
+    connection: asyncpg.Connection, ended: Sequence[tuple[str, int, Ending]]
+) -> set[tuple[str, int]]:
+    """Record endings on the caller's connection; return (job id, token) of the runs that still held them."""
     rows = await connection.fetch(
         statements.END,
         [job_id for job_id, _, _ in ended],
@@ -211,4 +213,4 @@ async def record_ends(connection: asyncpg.Connection, ended: Sequence[tuple[str,
         [ending.delay_s if ending.outcome in WAITS_AGAIN else None for _, _, ending in ended],
         [int(WAITS_AGAIN.get(ending.outcome) is False) for _, _, ending in ended],
     )
-    return {row["job_id"] for row in rows}
+    return {(row["job_id"], row["token"]) for row in rows}

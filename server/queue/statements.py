@@ -73,32 +73,33 @@ WITH mine AS MATERIALIZED (
 )
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
 FROM mine WHERE job.id = mine.id
-RETURNING job.id, cancel_asked_at IS NOT NULL AS cancelled
+RETURNING job.id, job.token, cancel_asked_at IS NOT NULL AS cancelled
 """
 
-# How runs ended, many at once. A delay says that the job waits again, `unused` that no attempt was used.
+# How runs ended, many at once; two may be of one job, and then only the one that holds it has its say.
+# A delay says that the job waits again, `unused` that no attempt was used.
 # Rows are locked in one order, as renewals do, so that the two cannot deadlock.
 END = """
 WITH told AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::float8[], $6::int[])
         AS one (id, token, outcome, reason, delay_s, unused)
 ), mine AS MATERIALIZED (
-    SELECT job.id FROM job JOIN told ON job.id = told.id AND job.token = told.token
+    SELECT job.id, job.token FROM job JOIN told ON job.id = told.id AND job.token = told.token
     WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 ), ended AS (
     UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome
                                 WHEN cancel_asked_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END,
-                   reason = told.reason, lease_until = NULL, attempts = attempts - unused,
+                   reason = told.reason, lease_until = NULL, attempts = greatest(attempts - unused, 0),
                    finished_at = CASE WHEN delay_s IS NULL OR cancel_asked_at IS NOT NULL THEN now() END,
                    dispatched_at = CASE WHEN delay_s IS NULL THEN dispatched_at END,
                    due_at = CASE WHEN delay_s IS NULL THEN due_at
                                  ELSE now() + delay_s * interval '1 second' END
-    FROM told JOIN mine ON mine.id = told.id WHERE job.id = told.id
+    FROM told JOIN mine USING (id, token) WHERE job.id = told.id
     RETURNING job.id, job.token, told.outcome, told.reason
 )
 UPDATE job_attempt SET ended_at = now(), outcome = ended.outcome, reason = ended.reason
 FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.token
-RETURNING job_attempt.job_id
+RETURNING job_attempt.job_id, job_attempt.token
 """
 
 # The fence: true while this run holds its lease, and locked until the writes beside it commit.
@@ -184,12 +185,15 @@ WITH dead AS (
 ){_COUNT_DEATHS.format(most="$3", reason="its process died of it")}"""  # noqa: S608 -- composed of constants
 
 # A lease that ran out is counted as a death, for nobody else could tell. The process that held it takes that
-# back when it lives: the machine was slow, or PostgreSQL away, and the job is not to blame.
+# back when it lives: the machine was slow, or PostgreSQL away, and the job is not to blame. Not once an
+# operator has run the job again: its deaths are forgotten then.
 LIVES = f"""
 WITH mine AS MATERIALIZED (
     SELECT job.id, job.business_id, job.state = 'quarantined' AND job.token = $2 AS was_set_aside
     FROM job JOIN job_attempt AS attempt ON attempt.job_id = job.id AND attempt.token = $2
     WHERE job.id = $1 AND attempt.outcome IN ('lost', 'quarantined') AND attempt.reason = '{LEASE_RAN_OUT}'
+      AND NOT EXISTS (SELECT FROM job_audit WHERE job_audit.job_id = job.id AND to_state = 'ready'
+                        AND actor <> 'worker' AND at > attempt.started_at)
     FOR UPDATE OF job
 ), attempt AS (
     UPDATE job_attempt SET outcome = 'released', reason = '{LEASE_RAN_OUT}, and its process lives'

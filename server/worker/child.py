@@ -20,10 +20,11 @@ from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
 from server.queue.counts import start_at_zero
 from server.queue.dispatch import Dispatcher
-from server.queue.ledger import Ending, Ledger, Outcome
+from server.queue.ledger import Ledger
 from server.wiring import House, open_house
 from server.worker.alone import Isolation, run_alone
 from server.worker.board import Board
+from server.worker.ends import release, release_strays
 from server.worker.process import Place, WorkerProcess
 from server.worker.rq_view import RqView
 from server.worker.supervisor import REFUSED, Estate, Post
@@ -123,11 +124,12 @@ async def _settle(settings: Settings, house: House, queues: Sequence[str], post:
     ledger = Ledger(house.database, lease_s=settings.job_lease_s)
     view = RqView(queues, name=post.name, client=house.redis)
     for estate in post.estates:
-        await _settle_one(estate, ledger, house.dispatcher)
+        await settle_one(estate, ledger, house.dispatcher)
         await view.forget_worker(estate.worker)
 
 
-async def _settle_one(estate: Estate, ledger: Ledger, dispatcher: Dispatcher) -> None:
+async def settle_one(estate: Estate, ledger: Ledger, dispatcher: Dispatcher) -> None:
+    """Put right what one process left, as soon as the ledger answers."""
     culprit = estate.culprit
     innocent = [(held.job_id, held.token) for held in estate.held if held != culprit]
     while True:
@@ -135,10 +137,10 @@ async def _settle_one(estate: Estate, ledger: Ledger, dispatcher: Dispatcher) ->
             if culprit is not None:
                 for buried in await ledger.bury([(culprit.job_id, culprit.token)]):
                     log.error("job_killed_its_process", job_id=buried.job_id, quarantined=buried.quarantined)
-            if innocent:
-                released = Ending(Outcome.RELEASED, "its process died of another job")
-                await ledger.end_all([(job_id, token, released) for job_id, token in innocent])
-            await dispatcher.announce(await ledger.dispatch_again([held.job_id for held in estate.held]))
+            await release(ledger, innocent, "its process died of another job")
+            # What it had claimed and not yet begun stands on no board.
+            ids = [held.job_id for held in estate.held] + await release_strays(ledger, estate.worker, ())
+            await dispatcher.announce(await ledger.dispatch_again(ids))
         except StoreUnavailableError as error:
             log.warning("estate_waits", worker=estate.worker, error=str(error))
             await asyncio.sleep(AWAY_WAIT_S)

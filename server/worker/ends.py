@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from server.errors import StoreUnavailableError
 from server.jobs.runtime import Ended
@@ -25,7 +25,7 @@ async def give_back(ledger: Ledger, claim: Claim, told_to_end: Ending | None) ->
         try:
             if await ledger.end(claim, ending):
                 return Ended(claim, ending, recorded=True)
-            await ledger.lives(claim)
+            await ledger.lives(claim.job_id, claim.token)
             # Where it was cancelled as its own end was on its way to the ledger, that one counts.
             told = await ledger.ending_of(claim.job_id, claim.token)
             return Ended(claim, told or ending, recorded=False)
@@ -58,13 +58,24 @@ async def _end_alone(ledger: Ledger, claim: Claim, exit_code: int) -> Ended:
     return Ended(claim, Ending(outcome, f"its process ended with {exit_code}"), recorded=True)
 
 
-async def release_strays(ledger: Ledger, worker: str, held: Collection[tuple[str, int]]) -> None:
-    """Give back what a process claimed without hearing of it, for the answer was lost on its way.
+async def release(ledger: Ledger, held: Sequence[tuple[str, int]], reason: str) -> None:
+    """Give claims back by (job id, token), of runs that are not to blame. Raises StoreUnavailableError."""
+    ended = await ledger.end_all(
+        [(job_id, token, Ending(Outcome.RELEASED, reason)) for job_id, token in held]
+    )
+    for (job_id, token), was_held in zip(held, ended, strict=True):
+        if not was_held:
+            await ledger.lives(job_id, token)
 
-    `held` are the (job id, token) that it knows of. Raises StoreUnavailableError.
+
+async def release_strays(ledger: Ledger, worker: str, held: Collection[tuple[str, int]]) -> list[str]:
+    """Give back what a process claimed and never heard of; return the job ids.
+
+    The answer was lost on its way, or the process died before it came. `held` are the (job id,
+    token) that it knows of. Raises StoreUnavailableError.
     """
     strays = [one for one in await ledger.strays_of(worker) if one not in held]
     if strays:
         log.warning("claims_unheard_of", jobs=len(strays))
-        released = Ending(Outcome.RELEASED, "the answer to its claim was lost")
-        await ledger.end_all([(job_id, token, released) for job_id, token in strays])
+        await release(ledger, strays, "its process never heard of it")
+    return [job_id for job_id, _ in strays]

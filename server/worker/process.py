@@ -315,7 +315,7 @@ class WorkerProcess:
             await asyncio.sleep(self._ledger.lease_s / 3)
             held = {task: one for task, one in self._running.items() if not one.abandoned}
             asked_at = monotonic_s()
-            renewed: dict[str, bool] = {}
+            renewed: dict[tuple[str, int], bool] = {}
             try:
                 if held:
                     renewed = await self._ledger.renew(
@@ -326,11 +326,12 @@ class WorkerProcess:
                 self._cancel_untrusted(held)
                 continue
             for task, one in held.items():
-                if one.run.job_id in renewed:
+                claim = (one.run.job_id, one.run.token)
+                if claim in renewed:
                     one.run.trusted_until = asked_at + self._ledger.lease_s
                     if task in self._running:
                         self._board.trust(one.slot, one.run.trusted_until)
-                    if renewed[one.run.job_id]:
+                    if renewed[claim]:
                         self._cancel(task, one)
                 elif not (one.is_over or one.run.is_ending):
                     log.warning("lease_lost", job_id=one.run.job_id, token=one.run.token)

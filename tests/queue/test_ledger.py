@@ -106,7 +106,24 @@ async def test_renewal_keeps_what_is_held_and_tells_what_is_lost(engine, ledger)
     claims = await ledger.claim([held, lost], worker="w")
     await engine.look.execute("UPDATE job SET token = token + 1 WHERE id = $1", lost)
 
-    assert await ledger.renew([(claim.job_id, claim.token) for claim in claims]) == {held: False}
+    assert await ledger.renew([(claim.job_id, claim.token) for claim in claims]) == {(held, 1): False}
+
+
+async def test_of_two_runs_of_one_job_only_the_one_that_holds_it_renews_and_ends(engine, ledger):
+    job_id = await engine.ask(WebhookProcess(uuid4()))
+    [lost] = await ledger.claim([job_id], worker="w")
+    await engine.look.execute("UPDATE job SET state = 'ready', lease_until = NULL")
+    [held] = await ledger.claim([job_id], worker="w")
+    both = [(job_id, lost.token), (job_id, held.token)]
+
+    assert await ledger.renew(both) == {(job_id, held.token): False}
+    endings = [Ending(Outcome.FAILED, "not mine to say"), Ending(Outcome.DONE)]
+    told = [(*one, ending) for one, ending in zip(both, endings, strict=True)]
+    assert await ledger.end_all(told) == [False, True]
+
+    assert await engine.state(job_id) == "done"
+    outcomes = await engine.look.fetch("SELECT outcome FROM job_attempt ORDER BY token")
+    assert [row["outcome"] for row in outcomes] == [None, "done"]
 
 
 async def test_every_attempt_leaves_a_row_with_its_outcome(engine, ledger):

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from server.errors import StoreUnavailableError
-from server.queue.ledger import Ledger
+from server.queue.ledger import Ending, Ledger, Outcome
+from server.worker.board import Held
+from server.worker.child import settle_one
 from server.worker.ends import release_strays
+from server.worker.supervisor import Estate
 from tests.engine import eventually, job_kind
 
 
@@ -96,7 +99,7 @@ async def test_a_death_is_taken_back_once(engine, gate):
     await engine.look.execute("UPDATE job SET deaths = 1")
     await run_out(engine)
 
-    assert [await ledger.lives(claim), await ledger.lives(claim)] == [True, False]
+    assert [await ledger.lives(job_id, claim.token) for _ in range(2)] == [True, False]
 
     assert await standing(engine) == ("ready", 0, 1)
 
@@ -107,7 +110,7 @@ async def test_a_process_that_did_die_is_not_taken_for_alive(engine, gate):
     [claim] = await ledger.claim([job_id], worker="w")
     await ledger.bury([(claim.job_id, claim.token)])
 
-    assert not await ledger.lives(claim)
+    assert not await ledger.lives(job_id, claim.token)
 
     assert await standing(engine) == ("ready", 1, 1)
 
@@ -143,3 +146,44 @@ async def test_a_claim_whose_answer_was_lost_is_given_back(engine, gate):
     assert {row["id"] for row in running} == {heard.job_id, other[0].job_id}
     row = await engine.look.fetchrow("SELECT state, attempts FROM job WHERE id = $1", unheard.job_id)
     assert tuple(row) == ("ready", 0)
+
+
+@pytest.mark.usefixtures("gate")
+async def test_a_death_that_an_operator_forgave_is_not_taken_back(engine):
+    job_id = await engine.ask(Wait(1))
+    ledger = Ledger(engine.worker, lease_s=5)
+    [claim] = await ledger.claim([job_id], worker="w")
+    await run_out(engine)
+    [again] = await ledger.claim([job_id], worker="w")
+    await ledger.end(again, Ending(Outcome.FAILED, "broken"))
+    await ledger.reopen([job_id], [again.token], actor="rq requeue")
+    [third] = await ledger.claim([job_id], worker="w")
+    await ledger.bury([(job_id, third.token)])
+
+    assert not await ledger.lives(job_id, claim.token)
+
+    assert await standing(engine) == ("ready", 1, 1)
+
+
+@pytest.mark.fault("F1")
+@pytest.mark.usefixtures("gate")
+async def test_what_a_dead_process_had_claimed_and_not_begun_is_no_death_of_its_own(engine):
+    job_id = await engine.ask(Wait(1))
+    ledger = Ledger(engine.worker, lease_s=60)
+    await ledger.claim([job_id], worker="dead")
+
+    await settle_one(Estate("dead", (), None), ledger, engine.dispatcher)
+
+    assert await standing(engine) == ("ready", 0, 0)
+
+
+@pytest.mark.usefixtures("gate")
+async def test_a_neighbour_whose_lease_ran_out_before_the_estate_was_settled_keeps_no_death(engine):
+    job_id = await engine.ask(Wait(1))
+    ledger = Ledger(engine.worker, lease_s=5)
+    [claim] = await ledger.claim([job_id], worker="dead")
+    await run_out(engine)
+
+    await settle_one(Estate("dead", (Held(0, job_id, claim.token),), None), ledger, engine.dispatcher)
+
+    assert await standing(engine) == ("ready", 0, 0)
