@@ -18,6 +18,7 @@ from server.errors import (
     ProviderDownError,
     ProviderError,
     ProviderRefusedError,
+    Snooze,
 )
 from server.log import get_logger
 from server.ports import Accepted, Outside
@@ -68,7 +69,8 @@ class Run:
 
     `trusted_until` is this process's own reading of its lease: set from before the renewal was
     asked, so that it is never later than the database's. `is_ending` is set as its end goes to the
-    ledger: from then on it has no lease to lose. `completed` is set once it is there.
+    ledger: from then on it has no lease to lose. `completed` is set once it is there. `may_send` ends
+    as its worker stops, in time for what `is_sending` to end.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Run:
         self._least_lease_s = lease_s * LEAST_LEASE_SHARE
         self._checkpoint = None if claim.checkpoint is None else orjson.loads(claim.checkpoint)
         self.is_ending = self.completed = False
+        self.may_send, self.is_sending = True, False
 
     @property
     def job_id(self) -> str:
@@ -202,8 +205,11 @@ class Run:
 
         A provider's refusal, and an answer that never came, are results and end here. Raises
         ProviderDownError (or Busy) when the provider proved that it took nothing: the effect is
-        planned again. Busy, too, while the account is closed or its limit is used up.
+        planned again. Busy, too, while the account is closed or its limit is used up, and Snooze
+        once the worker is stopping.
         """
+        if not self.may_send:
+            raise Snooze("its worker is stopping: another one sends it", for_s=0)
         if self.lease_left_s < self._least_lease_s:
             raise LeaseLostError(f"{self.job_id}: {self.lease_left_s:.1f} s of lease is too little to send")
         try:
@@ -219,6 +225,7 @@ class Run:
         if not effect.goes_out:
             yield effect
             return
+        self.is_sending = True
         try:
             yield effect
             effect.expect_answer()
@@ -235,6 +242,8 @@ class Run:
         else:
             await self._accepted(key, effect.result.provider_ref or "")
             await self._accounts.learn(account, failures)
+        finally:
+            self.is_sending = False
 
     async def _begin(self, key: str) -> EffectResult:
         crash_point(CrashPoint.BEFORE_SENDING)

@@ -49,6 +49,10 @@ RUNNING = Gauge("prosaas_jobs_running", "Jobs that run at the moment.", multipro
 CANCEL_WAIT_S = 10.0
 GIVE_BACK_WAIT_S = 1.0
 TURN_S = 0.25
+# How long a provider may take to answer a send that was begun before a worker's last moments, and how
+# much longer than its grace a worker waits for one.
+SEND_S = 15.0
+SEND_WAIT_S = 3.0
 # Shorter runs enter RQ's registries only as they end: a record of each start would cost more than they do.
 SHOWN_FROM_S = 0.2
 MOST_REPORTS = 500
@@ -348,14 +352,25 @@ class WorkerProcess:
             await self._view.heartbeat([one.run.claim for one in self._running.values() if one.shown])
 
     async def _drain(self, grace_s: float) -> None:
-        running = list(self._running)
-        log.info("worker_draining", jobs=len(running), grace_s=grace_s)
-        if running:
-            await asyncio.wait(running, timeout=grace_s)
-            for task in running:
+        log.info("worker_draining", jobs=len(self._running), grace_s=grace_s)
+        to_send_s = min(SEND_S, grace_s / 2)
+        await self._until_ended(grace_s - to_send_s)
+        for running in self._running.values():
+            running.run.may_send = False
+        await self._until_ended(to_send_s)
+        for task, running in self._running.items():
+            # A send that is cut off leaves nobody knowing whether it went out.
+            if not running.run.is_sending:
                 task.cancel()
-            await asyncio.wait(running, timeout=CANCEL_WAIT_S)
+        await self._until_ended(SEND_WAIT_S)
+        for task in self._running:
+            task.cancel()
+        await self._until_ended(CANCEL_WAIT_S)
         await self._dispatcher.flushed()
+
+    async def _until_ended(self, within_s: float) -> None:
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=within_s)
 
     async def _pause(self, seconds: float) -> None:
         try:
