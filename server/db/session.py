@@ -34,6 +34,7 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
     asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.DiskFullError,
     asyncpg.TooManyConnectionsError,

@@ -37,7 +37,7 @@ OPEN = """
 WITH paused AS (
     SELECT coalesce(array_agg(name) FILTER (WHERE sort = 'kind'), '{}') AS kinds,
            coalesce(array_agg(name) FILTER (WHERE sort = 'queue'), '{}') AS queues,
-           coalesce(array_agg(name) FILTER (WHERE sort = 'business'), '{}')::bigint[] AS businesses
+           coalesce(array_agg(name) FILTER (WHERE sort = 'business'), '{}') AS businesses
     FROM job_pause WHERE resumed_at IS NULL
 ), waiting AS (
     SELECT kind, queue, urgency, business_id, due_at, reason FROM job
@@ -47,7 +47,7 @@ WITH paused AS (
     WHERE state = 'ready' AND dispatched_at IS NOT NULL
 ), open AS (
     SELECT kind, queue, urgency, due_at, reason = $1 AS for_upgrade,
-           CASE WHEN kind = ANY (kinds) OR queue = ANY (queues) OR business_id = ANY (businesses)
+           CASE WHEN kind = ANY (kinds) OR queue = ANY (queues) OR business_id::text = ANY (businesses)
                 THEN 'paused' WHEN due_at > now() THEN 'later' ELSE 'ready' END AS state
     FROM waiting CROSS JOIN paused
 )

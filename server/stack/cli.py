@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(verb(options))
     except StoreUnavailableError:
         return _fail(DATABASE_AWAY)
+    except UnicodeEncodeError:
+        return _fail("What was typed holds bytes that are not text.")
     except ProsaasError as refused:
         return _fail(str(refused))
     except OSError as refused:

@@ -50,7 +50,7 @@ RESERVED_SHARE = 0.25
 FLOOR_EVERY = 16
 # As `job_id` makes them, with the dispatch's number behind.
 OUR_ID = re.compile(
-    r"(?P<job_id>(?P<kind>[a-z0-9_]+_job)-(?P<business>[0-9]+|all)-[0-9a-z]+)-(?P<number>[0-9]+)"
+    r"(?P<job_id>(?P<kind>[a-z0-9_]+_job)-(?P<business>[0-9]{1,18}|all)-[0-9a-z]{1,64})-(?P<number>[0-9]{1,9})"
 )
 
 

@@ -234,3 +234,12 @@ async def test_how_long_a_job_waited_is_measured_from_when_it_was_due(engine, ch
 
     assert waited("count") == count + 1
     assert 20 <= waited("sum") - total < 30
+
+
+async def test_a_pause_that_names_no_business_breaks_no_figure(engine, chores):
+    await engine.look.execute(
+        "INSERT INTO job_pause (sort, name, reason, paused_by) VALUES"
+        " ('business', '9223372036854775808', 'x', 'op'), ('business', '\u0663', 'x', 'op')"
+    )
+
+    assert value(await shown(engine.scheduler), "ledger_pauses", sort="business") == 2

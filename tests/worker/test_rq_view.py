@@ -21,6 +21,7 @@ from rq.worker import Worker, WorkerStatus
 from server.errors import BadInputError
 from server.queue.ledger import Ledger
 from server.worker.rq_view import NOT_OURS, RqView, moment
+from server.worker.taking import parse_dispatch
 from tests.engine import eventually, job_kind
 
 
@@ -165,6 +166,13 @@ async def test_a_job_of_somebody_elses_is_kept_as_failed_and_not_run(engine, rq)
     assert result is not None
     assert result.exc_string == NOT_OURS
     assert rq.ttl(foreign.key) == -1
+
+
+@pytest.mark.parametrize(
+    "rq_id", [f"wait_job-6-a-{'9' * 5000}", f"wait_job-{'9' * 5000}-a-1", "wait_job-6-a-"]
+)
+def test_an_id_that_no_ledger_made_is_not_read_as_one_of_ours(rq_id):
+    assert parse_dispatch(rq_id, "default") is None
 
 
 async def test_an_id_that_nobody_can_read_takes_no_other_job_with_it(engine, rq):
