@@ -40,6 +40,8 @@ STATEMENTS: Mapping[str, tuple[str, list[Any]]] = {
     "expire": (statements.EXPIRE, [1000]),
     "suspects": (statements.SUSPECTS, [15.0, 10_000]),
     "mark seen": (statements.MARK_SEEN, [["old-6-1"]]),
+    "lives": (statements.LIVES, ["old-6-1", 1]),
+    "strays": (statements.STRAYS, ["gone"]),
     "figures: open": (figures.OPEN, ["waits"]),
     "figures: set aside": (figures.SET_ASIDE, [["old_job"], 10_000]),
     "figures: effects": (figures.EFFECTS, []),
