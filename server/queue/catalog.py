@@ -42,6 +42,15 @@ class EffectSettled:
     state: str
 
 
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class ReplyDoubted:
+    """Call a person to an answer of which nobody knows, minutes after its sending, whether it went out."""
+
+    key: str
+    tries: int
+
+
 @job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
 @dataclass(frozen=True)
 class WhatsappSessionsCleanup:

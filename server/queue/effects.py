@@ -101,17 +101,21 @@ UPDATE effect SET state = CASE state WHEN 'sending' THEN 'unknown' ELSE 'abandon
 WHERE job_id = $1 AND state IN ('planned', 'not_sent', 'sending')
 """
 READ = f"""
-SELECT provider, state, provider_ref, reason, job_id, {_UNSENT} AS is_unsent FROM effect WHERE key = $1
+SELECT provider, state, provider_ref, reason, job_id, tries, {_UNSENT} AS is_unsent FROM effect WHERE key = $1
 """  # noqa: S608 -- composed of constants
 
 
 @dataclass(frozen=True)
 class Found:
-    """An effect as it stands: `is_unsent` says that it did not go out and may still be sent."""
+    """An effect as it stands: `is_unsent` says that it did not go out and may still be sent.
+
+    `tries` counts its sendings, the one that is going on included.
+    """
 
     provider: str
     result: EffectResult
     job_id: str | None
+    tries: int
     is_unsent: bool
 
 
@@ -129,7 +133,7 @@ async def find_effect(session: Session, key: str) -> Found | None:
     if row is None:
         return None
     result = EffectResult(EffectState(row["state"]), row["provider_ref"], row["reason"])
-    return Found(row["provider"], result, row["job_id"], row["is_unsent"])
+    return Found(row["provider"], result, row["job_id"], row["tries"], row["is_unsent"])
 
 
 async def give_up_effects(session: Session, job_id: str, *, reason: str) -> None:

@@ -26,6 +26,7 @@ KINDS = {
     CUSTOMERS_MESSAGE: "jobs.kind.webhook",
     "job_given_up_job": "jobs.kind.follow_up",
     "effect_settled_job": "jobs.kind.follow_up",
+    "reply_doubted_job": "jobs.kind.follow_up",
 }
 PROVIDERS = {"whatsapp_bridge": "WhatsApp"}
 # What is wrong, and what its owner can do about it.

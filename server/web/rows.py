@@ -39,7 +39,7 @@ STATUSES = {
     "read": "status.read",
     "failed": "status.failed",
 }
-# What we say ourselves of an answer that did not go out; anything else is a provider's own words.
+# What we say ourselves of an answer that did not go out, or may not have. Anything else is a provider's.
 REASONS = {
     messaging.GIVEN_UP["failed"]: "reason.failed",
     messaging.GIVEN_UP["quarantined"]: "reason.quarantined",
@@ -124,7 +124,7 @@ class Shape:
             "text": inert(row.text or ""),
             "status": row.status,
             "status_word": self._words(STATUSES[row.status]) if row.direction == "out" else "",
-            "reason": self._reason(row.status_reason) if row.status == "failed" else "",
+            "reason": self._reason(row.status_reason) if _is_explained(row) else "",
             "sources": [inert(title) for title in _titles(row.sources)],
             "clock": self._clock(row.created_at),
             "at": row.created_at.isoformat(),
@@ -183,6 +183,10 @@ def told_time(moment: datetime, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
     is_today = local.date() == clock.utc_now().astimezone(zone).date()
     return f"{local:%H:%M}" if is_today else f"{local.day}.{local.month}."
+
+
+def _is_explained(row: MessageRow) -> bool:
+    return row.status == "failed" or (row.status == "unknown" and row.status_reason == messaging.NOBODY_KNOWS)
 
 
 def _titles(sources: Sequence[Any]) -> list[str]:

@@ -56,7 +56,7 @@ MATRIX: Mapping[str, Fault] = {
     "F19": Fault("a slow provider, then one that hangs", "its account alone is closed; others are served"),
     "F20": Fault(
         "the provider accepts and its answer is lost; a receipt comes before our own row",
-        "`unknown`, then settled by evidence; never sent again",
+        "`unknown`, then settled by evidence, or a person is called; never sent again",
     ),
     "F21": Fault("a storm of 429 with Retry-After", "no attempt is used; everything is sent once"),
     "F22": Fault("the same webhook 100 times at once to four api processes", "one job, one reply"),

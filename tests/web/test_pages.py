@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from server.domains import messaging
 from server.web.headers import ALWAYS
 from server.web.rows import REASONS
 from server.web.words import Language, load_words
@@ -96,6 +97,20 @@ async def test_why_an_answer_was_given_up_is_said_in_the_reader_s_language(
         opened = unescape((await dana.get(f"/inbox/{conversation}?lang={language}")).text)
         for said in (REASONS[reason], "status.failed", "inbox.needs_person"):
             assert words[language](said) in opened
+        assert reason not in opened
+
+
+@pytest.mark.parametrize(("reason", "times"), [(messaging.NOBODY_KNOWS, 1), ("timed out", 0)])
+async def test_an_answer_in_doubt_says_so_once_a_person_was_called(
+    dana: httpx.AsyncClient, shops: Shops, reason: str, times: int
+) -> None:
+    conversation = await shops.dana.meet("Yossi")
+    await shops.dana.says(conversation, "From 180.", status="unknown", reason=reason)
+    words = load_words()
+    for language in Language:
+        opened = unescape((await dana.get(f"/inbox/{conversation}?lang={language}")).text)
+        assert words[language]("status.unknown") in opened
+        assert opened.count(words[language](REASONS[messaging.NOBODY_KNOWS])) == times
         assert reason not in opened
 
 

@@ -1,6 +1,6 @@
 """Conversations with customers: the inbox, what was said, and the assistant's answers."""
 
-from server.domains.messaging.aftermath import give_up_event, show_settled
+from server.domains.messaging.aftermath import call_if_in_doubt, give_up_event, show_settled
 from server.domains.messaging.connecting import connect_bridge, find_account
 from server.domains.messaging.models import (
     Channel,
@@ -29,6 +29,7 @@ __all__ = [
     "Receiver",
     "UnknownBusinessError",
     "WrongSecretError",
+    "call_if_in_doubt",
     "close_stale_sessions",
     "connect_bridge",
     "find_account",

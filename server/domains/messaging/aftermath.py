@@ -1,4 +1,4 @@
-"""What people see of an answer that no run brought to its end: given up, or settled afterwards."""
+"""What people see of an answer that no run brought to its end: given up, settled afterwards, or in doubt."""
 
 from __future__ import annotations
 
@@ -93,6 +93,34 @@ async def show_settled(run: Run, key: str) -> None:
         if message is None or found is None:
             return
         await _settle(session, run.outside.channels[found.provider], message, found.result)
+
+
+async def call_if_in_doubt(run: Run, key: str, tries: int) -> None:
+    """Call a person to an answer that nothing has settled since this try; a second time changes nothing.
+
+    Nobody is called to a conversation that went on: a person wrote, or a later answer went out.
+    """
+    async with run.completing() as session:
+        conversation_id = await queries.find_sending(session, key)
+        if conversation_id is None:
+            return
+        await queries.lock_conversation(session, conversation_id)
+        # The message before its effect, as whoever reads a receipt locks them.
+        message, found = await queries.lock_sending(session, key), await find_effect(session, key)
+        if message is None or found is None or found.tries != tries:
+            return
+        if not _is_in_doubt(message, found.result) or await queries.went_on(session, message.id):
+            return
+        log.warning("reply_in_doubt", message_id=str(message.id), why=found.result.reason)
+        await queries.mark_needs_person(session, conversation_id)
+        await queries.update_status(session, message.id, DeliveryStatus.UNKNOWN, NOBODY_KNOWS)
+        session.outbox.append(Changed(message.business_id, "conversation", conversation_id))
+
+
+def _is_in_doubt(message: Message, result: EffectResult) -> bool:
+    is_unknown = result.state is EffectState.UNKNOWN and message.status == DeliveryStatus.UNKNOWN.value
+    # Only a call to a person leaves this reason on a message that is unknown.
+    return is_unknown and message.status_reason != NOBODY_KNOWS
 
 
 async def _settle(session: Session, channel: MessageChannel, message: Message, result: EffectResult) -> None:

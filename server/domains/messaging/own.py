@@ -13,9 +13,23 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.models import Message
-from server.domains.messaging.rules import effect_of_status, folded, receipt_event_ids, status_of_effect
+from server.domains.messaging.rules import (
+    DOUBT,
+    effect_of_status,
+    folded,
+    receipt_event_ids,
+    status_of_effect,
+)
 from server.ports import DeliveryStatus, MessageChannel
-from server.queue import Changed, EffectResult, EffectState, settle_effect
+from server.queue import (
+    Changed,
+    EffectResult,
+    EffectState,
+    catalog,
+    enqueue,
+    find_effect,
+    settle_effect,
+)
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
 # The effect knows the provider's id from the moment of its answer; the message a step later.
@@ -92,12 +106,24 @@ async def show(session: Session, message: Message, told: DeliveryStatus, reason:
 async def fold_result(
     session: Session, channel: MessageChannel, message: Message, result: EffectResult
 ) -> None:
-    """Let a message of ours say what became of its sending; one that did not go out needs a person."""
+    """Let a message of ours say what became of its sending.
+
+    One that did not go out needs a person; so does, later, one of which nobody knows by then.
+    """
     if result.provider_ref is not None and result.was_sent:
         await learn_provider_id(session, message, result.provider_ref, channel)
     if result.state is EffectState.FAILED:
         await queries.mark_needs_person(session, message.conversation_id)
+    if result.state is EffectState.UNKNOWN:
+        await _ask_later(session, message)
     await fold(session, message, status_of_effect(result.state), result.reason)
+
+
+async def _ask_later(session: Session, message: Message) -> None:
+    found = None if message.effect_key is None else await find_effect(session, message.effect_key)
+    if message.effect_key is not None and found is not None:
+        doubt = catalog.ReplyDoubted(message.effect_key, found.tries)
+        await enqueue(session, doubt, business_id=message.business_id, due_in=DOUBT)
 
 
 async def learn_provider_id(

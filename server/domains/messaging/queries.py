@@ -101,6 +101,15 @@ SELECT conversation.needs_person AND coalesce((
     ORDER BY message.position DESC LIMIT 1), false) AS was_told
 FROM conversation WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
 """
+# A person has looked since, or the customer has heard something newer of ours.
+WENT_ON = """
+SELECT EXISTS (
+    SELECT FROM message AS later
+    WHERE later.conversation_id = mine.conversation_id AND later.position > mine.position
+      AND (later.author = 'person' AND later.kind <> 'reaction'
+           OR later.author = 'assistant' AND later.status IN ('sent', 'delivered', 'read'))) AS went_on
+FROM message AS mine WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
+"""
 # A customer's message that was stored and not dealt with, with all that answering it takes.
 QUESTION = """
 SELECT event.id AS event_id, event.business_id, event.channel_id, channel.kind AS channel_kind,
@@ -222,6 +231,17 @@ async def get_sending(session: Session, effect_key: str) -> Message | None:
     )
 
 
+async def lock_sending(session: Session, effect_key: str) -> Message | None:
+    """Return the message that hangs on an effect, and let no one else change it meanwhile."""
+    return await session.scalar(
+        select(Message)
+        .where(Message.effect_key == effect_key)
+        .order_by(Message.id)
+        .limit(1)
+        .with_for_update()
+    )
+
+
 async def find_question(session: Session, event_id: UUID) -> Row[Any] | None:
     """Return a customer's message that was stored and not dealt with, with all that answering it takes."""
     return (await session.execute(text(QUESTION), {"event_id": event_id})).first()
@@ -305,6 +325,11 @@ async def was_told_to_wait(session: Session, conversation_id: UUID) -> bool:
     """Tell whether the last thing the customer heard is that a person will answer, and nobody did yet."""
     found = await session.scalar(text(WAS_TOLD), {"conversation_id": conversation_id})
     return bool(found)
+
+
+async def went_on(session: Session, message_id: UUID) -> bool:
+    """Tell whether a person wrote after a message of ours, or a later answer is known to have gone out."""
+    return bool(await session.scalar(text(WENT_ON), {"message_id": message_id}))
 
 
 async def mark_needs_person(session: Session, conversation_id: UUID) -> None:

@@ -13,6 +13,9 @@ from server.queue import EffectState
 
 # How long the assistant leaves a conversation to the person who wrote in it.
 TAKEOVER = timedelta(minutes=30)
+# How long evidence is waited for before a person is called. Receipts come within seconds, those of a bridge
+# that was offline within minutes.
+DOUBT = timedelta(minutes=5)
 SESSION_IDLE = timedelta(hours=24)
 HISTORY_TURNS = 20
 # Longer than a line waits for the answer of the one before it, a model's and a busy bridge's time included.
