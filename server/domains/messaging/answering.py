@@ -18,6 +18,7 @@ from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Line, Said
 from server.domains.messaging.rules import (
+    CAME_LATE,
     HISTORY_TURNS,
     OVERTAKEN,
     QUICK_LINES,
@@ -148,11 +149,16 @@ async def _why_useless(session: Session, question: Question, draft: assistant.Dr
 
 
 async def stay_silent(session: Session, question: Question, reply: Message | None, silence: str) -> None:
-    """Deal with a message without answering it; a reply that was recorded and never sent is called off."""
+    """Deal with a message without answering it; a reply that was recorded and never sent is called off.
+
+    To one that came late a person is called: the answer that went out did not know of it.
+    """
     if reply is not None and await abandon_effect(
         session, key=reply_key(question.message_id), reason=silence
     ):
         await queries.delete_message(session, reply.id)
+    if silence == CAME_LATE:
+        await queries.mark_needs_person(session, question.conversation_id)
     await inbox.close_event(session, question.event_id, "done", silence)
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
 

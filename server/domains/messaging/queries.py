@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.messaging.models import Conversation, ConversationSession, Message
-from server.domains.messaging.rules import Standing
+from server.domains.messaging.rules import LATE, Standing
 from server.ports import DeliveryStatus
 
 
@@ -81,7 +81,12 @@ SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conve
        EXISTS (SELECT FROM message AS newer
                WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
                  AND newer.author = 'person' AND newer.kind <> 'reaction') AS is_person_later,
-       mine.details ? 'deleted' AS is_withdrawn
+       mine.details ? 'deleted' AS is_withdrawn,
+       EXISTS (SELECT FROM message AS newer
+               JOIN message AS answer ON answer.answers_message_id = newer.id AND answer.status <> 'failed'
+               WHERE newer.conversation_id = conversation.id AND newer.position < mine.position
+                 AND newer.author = 'customer'
+                 AND newer.sent_at > mine.sent_at + cast(:late AS interval)) AS is_late
 FROM message AS mine
 JOIN conversation ON conversation.id = mine.conversation_id
 JOIN business ON business.id = conversation.business_id
@@ -307,7 +312,7 @@ async def queue_again(session: Session, message_id: UUID) -> None:
 
 async def read_standing(session: Session, message_id: UUID) -> Standing:
     """Return how a conversation stands towards one of its messages."""
-    row = (await session.execute(text(STANDING), {"message_id": message_id})).one()
+    row = (await session.execute(text(STANDING), {"message_id": message_id, "late": LATE})).one()
     return Standing(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
 
 

@@ -16,6 +16,9 @@ TAKEOVER = timedelta(minutes=30)
 # How long evidence is waited for before a person is called. Receipts come within seconds, those of a bridge
 # that was offline within minutes.
 DOUBT = timedelta(minutes=5)
+# By how much a message must have been written before one that was answered to be late, and not just out of
+# order: both moments are the provider's.
+LATE = timedelta(minutes=10)
 SESSION_IDLE = timedelta(hours=24)
 HISTORY_TURNS = 20
 # Longer than a line waits for the answer of the one before it, a model's and a busy bridge's time included.
@@ -31,6 +34,7 @@ RANK = {
 }
 NAMELESS = "its sender has no name that can be kept"
 OVERTAKEN = "not answered: a newer message gets the answer"
+CAME_LATE = "not answered: it came late, and something that was written after it was answered already"
 TAKEN_OVER = "not answered: a person took over"
 NOT_GONE_OUT = "not sent: it turned out that it had not gone out"
 NOBODY_KNOWS = "given up: nobody found out whether it went out"
@@ -158,6 +162,7 @@ class Standing:
     is_newer_stored: bool
     is_person_later: bool
     is_withdrawn: bool
+    is_late: bool
 
 
 def why_silent(standing: Standing) -> str | None:
@@ -172,7 +177,7 @@ def why_silent(standing: Standing) -> str | None:
         return "not answered: the customer took it back"
     if standing.is_newer_stored:
         return OVERTAKEN
-    return None
+    return CAME_LATE if standing.is_late else None
 
 
 def details_of(event: ChannelEvent) -> Mapping[str, Any]:

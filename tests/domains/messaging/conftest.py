@@ -101,14 +101,16 @@ class Shop:
             ]
         return ids
 
-    def says(self, text: str, *, who=MAYA, message_id: str | None = None, **content: Any) -> dict[str, Any]:
-        """Build what the bridge posts when a customer writes."""
+    def says(
+        self, text: str, *, who=MAYA, message_id: str | None = None, ago=timedelta(), **content: Any
+    ) -> dict[str, Any]:
+        """Build what the bridge posts when a customer writes, or wrote some time `ago`."""
         self.count += 1
         return envelopes.customer_message(
             TENANT,
             who,
             message_id=message_id or f"IN{self.count}",
-            at=datetime.now(UTC),
+            at=datetime.now(UTC) - ago,
             content=content or envelopes.text_content(text),
         )
 
