@@ -35,6 +35,10 @@ from tests.servers import throwaway_postgres, throwaway_valkey
 SECRET = "the-demo-bridges-secret"
 FIXTURES = Path(__file__).parent / "fixtures" / "whatsapp"
 # So many calls the simulator lists at once.
+OPEN_JOBS = """
+SELECT jsonb_agg(to_jsonb(job) - 'payload' || jsonb_build_object('now', now())) FROM job
+WHERE state IN ('ready', 'running') AND urgency = 0
+"""
 PAGE = 1000
 # Short, so that a killed worker's jobs are taken over within a test's patience.
 QUICK = {"JOB_LEASE_S": "2", "SCHEDULER_CYCLE_S": "0.2", "DRAIN_GRACE_S": "2", "SCHEDULER_LOCK_TTL_S": "3"}
@@ -169,7 +173,10 @@ class Installation:
                 "SELECT count(*) FROM job WHERE state IN ('ready', 'running') AND urgency = 0"
             )
 
-        await eventually(quiet, within_s=within_s, what="every job's end")
+        try:
+            await eventually(quiet, within_s=within_s, what="every job's end")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {await self.value(OPEN_JOBS)}") from None
 
     async def value(self, query: str, *arguments: Any) -> Any:
         """Return one value, as the superuser sees it."""
