@@ -203,7 +203,8 @@ async def ask_many(engine, payloads, business_id=BUSY):
 
 A_MILLION_SENDS = """
 INSERT INTO job (id, business_id, kind, payload, queue, urgency)
-SELECT 'send_job-6-' || n, 6, $1, jsonb_build_object('number', n), 'low', $2 FROM generate_series(1, $3::int) AS n
+SELECT 'send_job-6-' || n, 6, $1, jsonb_build_object('number', n), 'low', $2
+FROM generate_series(1, $3::int) AS n
 """
 
 
