@@ -29,7 +29,7 @@ class Settings(BaseSettings):
 
     service_role: Role = Field(description="Which of the five roles this process plays.")
     database_url: SecretStr = Field(
-        description="PostgreSQL 15 or newer, as postgresql://user:password@host/name."
+        description="PostgreSQL 17 or newer, as postgresql://user:password@host/name."
     )
     redis_url: SecretStr = Field(description="Redis or Valkey 6.2 or newer, with the noeviction policy.")
     secret_key: SecretStr = Field(

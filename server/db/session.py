@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from server.db import tenancy
-from server.errors import StoreUnavailableError
+from server.errors import StartRefusedError, StoreUnavailableError
 
 Announce: TypeAlias = Callable[[Sequence[object]], Awaitable[None]]
 
@@ -33,7 +33,11 @@ UNAVAILABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What the driver says when the server ended the session while nothing was asked of it.
+    asyncpg.InternalClientError,
     asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.DiskFullError,
@@ -72,6 +76,9 @@ class Database:
             # No transaction waits for anything but PostgreSQL: one that does belongs to a process that was
             # frozen, and holds rows that its successor needs.
             "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
+            # Neither of the two ends a session whose statement was prepared and whose parameters never came:
+            # the driver asks for an answer between them, and the server waits in the midst of a statement.
+            "transaction_timeout": f"{int(statement_timeout_s * 2000)}",
             "timezone": "UTC",
             # Nothing here runs long enough to earn back what compiling it costs.
             "jit": "off",
@@ -174,12 +181,15 @@ class Database:
         return self._pool
 
     async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            self._url,
-            server_settings=self._settings,
-            timeout=self._connect_timeout_s,
-            command_timeout=self._command_timeout_s,
-        )
+        try:
+            return await asyncpg.connect(
+                self._url,
+                server_settings=self._settings,
+                timeout=self._connect_timeout_s,
+                command_timeout=self._command_timeout_s,
+            )
+        except asyncpg.UndefinedObjectError as error:
+            raise StartRefusedError(f"PostgreSQL 17 or newer is needed at DATABASE_URL: {error}") from error
 
     def raw_connection(self) -> AsyncConnection:
         """Return an unscoped connection, for migrations and their drift check."""
