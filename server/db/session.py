@@ -69,20 +69,7 @@ class Database:
 
         `session_wait_s` is how long a transaction may wait for one of the pool's connections to come free.
         """
-        self._settings = {
-            "application_name": role or "prosaas",
-            "statement_timeout": f"{int(statement_timeout_s * 1000)}",
-            "lock_timeout": f"{int(statement_timeout_s * 500)}",
-            # No transaction waits for anything but PostgreSQL: one that does belongs to a process that was
-            # frozen, and holds rows that its successor needs.
-            "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
-            # Neither of the two ends a session whose statement was prepared and whose parameters never came:
-            # the driver asks for an answer between them, and the server waits in the midst of a statement.
-            "transaction_timeout": f"{int(statement_timeout_s * 2000)}",
-            "timezone": "UTC",
-            # Nothing here runs long enough to earn back what compiling it costs.
-            "jit": "off",
-        } | ({"role": role} if role else {})
+        self._settings = _server_settings(role, statement_timeout_s)
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._command_timeout_s = statement_timeout_s + 5
@@ -194,6 +181,23 @@ class Database:
     def raw_connection(self) -> AsyncConnection:
         """Return an unscoped connection, for migrations and their drift check."""
         return self._engine.connect()
+
+
+def _server_settings(role: str | None, statement_timeout_s: float) -> dict[str, str]:
+    return {
+        "application_name": role or "prosaas",
+        "statement_timeout": f"{int(statement_timeout_s * 1000)}",
+        "lock_timeout": f"{int(statement_timeout_s * 500)}",
+        # No transaction waits for anything but PostgreSQL: one that does belongs to a process that was
+        # frozen, and holds rows that its successor needs.
+        "idle_in_transaction_session_timeout": f"{int(statement_timeout_s * 1000)}",
+        # Neither of the two ends a session whose statement was prepared and whose parameters never came:
+        # the driver asks for an answer between them, and the server waits in the midst of a statement.
+        "transaction_timeout": f"{int(statement_timeout_s * 2000)}",
+        "timezone": "UTC",
+        # Nothing here runs long enough to earn back what compiling it costs.
+        "jit": "off",
+    } | ({"role": role} if role else {})
 
 
 async def driver_of(session: Session) -> asyncpg.Connection:
