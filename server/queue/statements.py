@@ -44,7 +44,7 @@ WITH due AS (
 ), claimed AS (
     UPDATE job SET state = 'running', token = token + 1, attempts = attempts + 1, started_at = now(),
                    lease_until = now() + $2::float8 * interval '1 second', reason = NULL
-    FROM due WHERE job.id = due.id
+    WHERE id = ANY(ARRAY(SELECT id FROM due))
     RETURNING job.*
 ), attempt AS (
     INSERT INTO job_attempt (job_id, token, business_id, worker)
@@ -69,11 +69,11 @@ RENEW = """
 WITH mine AS MATERIALIZED (
     SELECT job.id FROM job JOIN unnest($1::text[], $2::bigint[]) AS held (id, token)
         ON job.id = held.id AND job.token = held.token
-    WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 )
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
-FROM mine WHERE job.id = mine.id
-RETURNING job.id, job.token, cancel_asked_at IS NOT NULL AS cancelled
+WHERE id = ANY(ARRAY(SELECT id FROM mine))
+RETURNING id, token, cancel_asked_at IS NOT NULL AS cancelled
 """
 
 # How runs ended, many at once; two may be of one job, and then only the one that holds it has its say.
@@ -85,7 +85,7 @@ WITH told AS (
         AS one (id, token, outcome, reason, delay_s, unused)
 ), mine AS MATERIALIZED (
     SELECT job.id, job.token FROM job JOIN told ON job.id = told.id AND job.token = told.token
-    WHERE job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 ), ended AS (
     UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome
                                 WHEN cancel_asked_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END,
@@ -94,7 +94,7 @@ WITH told AS (
                    dispatched_at = CASE WHEN delay_s IS NULL THEN dispatched_at END,
                    due_at = CASE WHEN delay_s IS NULL THEN due_at
                                  ELSE now() + delay_s * interval '1 second' END
-    FROM told JOIN mine USING (id, token) WHERE job.id = told.id
+    FROM told JOIN mine USING (id, token) WHERE job.id = told.id AND job.id = ANY($1::text[])
     RETURNING job.id, job.token, told.outcome, told.reason
 )
 UPDATE job_attempt SET ended_at = now(), outcome = ended.outcome, reason = ended.reason
@@ -122,10 +122,10 @@ UPDATE job SET checkpoint = $3::jsonb WHERE id = $1 AND token = $2 AND state = '
 
 NEXT_IN_LANES = f"""
 UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
-WHERE id IN (
+WHERE id = ANY(ARRAY(
     SELECT head.id FROM unnest($1::text[]) AS freed (lane)
     CROSS JOIN LATERAL (SELECT id FROM job WHERE job.lane = freed.lane AND state IN ('ready', 'running')
-                        ORDER BY seq LIMIT 1) AS head)
+                        ORDER BY seq LIMIT 1) AS head))
   AND {_STILL_WAITS} AND due_at <= now()
 RETURNING id, kind, queue, business_id, dispatch_no
 """  # noqa: S608 -- composed of constants
@@ -295,14 +295,14 @@ WITH RECURSIVE room AS MATERIALIZED (
         SELECT id FROM job WHERE job.id = fair.id AND {_STILL_WAITS} FOR UPDATE SKIP LOCKED) AS one
 ), handed AS (
     UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
-    FROM locked WHERE job.id = locked.id
-    RETURNING job.id, kind, queue, business_id, dispatch_no, place
+    WHERE id = ANY(ARRAY(SELECT id FROM locked))
+    RETURNING id, kind, queue, business_id, dispatch_no
 ), told AS (
     SELECT (SELECT count(*) FROM due) > (SELECT count(*) FROM fair)
         OR EXISTS (SELECT FROM due GROUP BY urgency, business, queue, kind, most
                    HAVING count(*) >= most) AS more
 )
-SELECT more, handed.* FROM told LEFT JOIN handed ON true
+SELECT more, handed.*, place FROM told LEFT JOIN (handed JOIN locked USING (id)) ON true
 """  # noqa: S608 -- composed of constants
 
 # Dispatched a while ago and still ready: either waiting in Redis, or lost.
