@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
 
+from server.db import Database
+from server.domains import accounts, assistant, messaging
 from server.queue import Asked
 from server.queue.asking import insert
 from server.queue.catalog import LoginCleanup
+from server.roles import ROLES, Role
+from server.secrets import Cipher
+from server.stack.demo_knowledge import HEBREW
 from tests.engine import eventually
-from tests.processes import Installation, text_message
+from tests.processes import SECRET, Installation, text_message
 
 # A question that the demo business's knowledge answers.
 REFUSED = 400
 QUESTION = "כמה עולה פריצת דלת?"
 
 
+def question(number: int, *, group: int = 0) -> dict[str, Any]:
+    """Return the webhook of a customer's question; each number of a group is a customer of its own."""
+    return text_message(QUESTION, phone=f"97251{group:02}{number:05}", message_id=f"G{group}N{number}")
+
+
 async def tell(house: Installation, number: int, *, group: int = 0, within_s: float = 60) -> None:
     """Post a message as a bridge does: again and again, until it was taken."""
-    message = text_message(QUESTION, phone=f"97251{group:02}{number:05}", message_id=f"G{group}N{number}")
+    message = question(number, group=group)
 
     async def taken() -> bool:
         try:
@@ -73,3 +84,24 @@ async def upkeep_done(house: Installation) -> int:
         "SELECT count(*) FROM job WHERE kind = 'login_cleanup_job' AND state = 'done'"
     )
     return count
+
+
+async def open_business(house: Installation, business_id: int) -> None:
+    """Make another business that knows what the demo business knows, on a bridge of the same simulator."""
+    where = house.addresses
+    database = Database(where.database_url, role=ROLES[Role.API].database_role)
+    try:
+        async with database.transaction(business_id) as session:
+            await accounts.create_business(session, name=f"Business {business_id}", business_id=business_id)
+            for title, body in HEBREW:
+                await assistant.add_knowledge(session, business_id, title=title, body=body, language="he")
+            await messaging.connect_bridge(
+                session,
+                business_id,
+                base_url=f"{where.simulator_url}/bridge",
+                secret=SECRET,
+                tenant=f"business_{business_id}",
+                cipher=Cipher(where.secret_key),
+            )
+    finally:
+        await database.aclose()
