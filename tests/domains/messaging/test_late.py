@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from server.domains.messaging.rules import CAME_LATE
 from tests.domains.messaging.conftest import PRICE_QUESTION
 
 
+@pytest.mark.fault("F23")
 async def test_what_was_written_an_hour_before_what_was_answered_is_a_persons_to_answer(shop):
     await shop.deliver(shop.says(PRICE_QUESTION))
     await shop.settle()
@@ -20,6 +23,7 @@ async def test_what_was_written_an_hour_before_what_was_answered_is_a_persons_to
     assert await shop.look("SELECT needs_person FROM conversation")
 
 
+@pytest.mark.fault("F23")
 async def test_what_comes_a_moment_out_of_order_is_answered(shop):
     await shop.deliver(shop.says(PRICE_QUESTION))
     await shop.settle()
