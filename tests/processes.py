@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from redis.asyncio import Redis
 
 from server.queue.invariants import violations
 from server.roles import Role
-from server.stack.child import Child, Program
+from server.stack.child import Child
 from server.stack.demo import Demo, seed
 from server.stack.postgres import Postgres
 from server.stack.programs import Addresses, role_program, simulator_program
@@ -45,7 +46,10 @@ QUICK = {"JOB_LEASE_S": "2", "SCHEDULER_CYCLE_S": "0.2", "DRAIN_GRACE_S": "2", "
 
 
 class Installation:
-    """Everything of one installation; `log` holds what the processes wrote."""
+    """Everything of one installation; `log` holds what the processes wrote.
+
+    `instead` names modules that are started in a role's place.
+    """
 
     def __init__(self, postgres: Postgres, server: Child, valkey: Valkey, folder: Path) -> None:
         names = [*(role.value for role in Role), "simulator"]
@@ -66,6 +70,7 @@ class Installation:
         self.log = folder / "log.txt"
         self.running: dict[str, list[Child]] = {}
         self.ports: dict[str, list[int]] = {}
+        self.instead: dict[str, str] = {}
         self.admin_link = ""
         self.http = httpx.AsyncClient(base_url=self.addresses.public_url, timeout=20)
         self.simulator = httpx.AsyncClient(base_url=self.addresses.simulator_url, timeout=20)
@@ -97,7 +102,11 @@ class Installation:
             if self.running.get(name):
                 where = replace(where, ports={**where.ports, name: any_free_port()})
             program = simulator_program(where) if name == "simulator" else role_program(Role(name), where)
-            told = Program(**(vars(program) | {"env": dict(program.env) | QUICK | environment}))
+            told = replace(program, env=dict(program.env) | QUICK | environment)
+            if name in self.instead:
+                ours = {"PYTHONPATH": str(Path(__file__).parents[1])}
+                argv = (sys.executable, "-m", self.instead[name])
+                told = replace(told, argv=argv, env=dict(told.env) | ours)
             with self.log.open("ab") as output:
                 child = Child.spawn(told, output=output.fileno())
             self.running.setdefault(name, []).append(child)
