@@ -23,7 +23,7 @@ from tests.engine import job_kind
 
 ROWS = 6
 # Calls a second over all processes, and at once after a silence.
-LIMIT = Account("whatsapp_bridge", "limited", per_second=20, burst=5)
+LIMIT = Account("whatsapp_bridge", "limited", per_second=10, burst=4)
 
 
 MAINS = {Role.WORKER: run_worker.main, Role.SCHEDULER: run_scheduler.main}

@@ -12,7 +12,7 @@ from tests.faults.held import ask
 from tests.faults.own_kinds import LIMIT, SendLimited, own_kinds
 from tests.faults.senders import taken_sends
 
-MESSAGES = 90
+MESSAGES = 70
 STORM, RETRY_AFTER_S, REFUSED_FOR_NOW = 8, 3, 429
 # From its leave to the wire a call may take so long on these two cores.
 ON_ITS_WAY_S = 0.5
