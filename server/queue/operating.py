@@ -52,10 +52,12 @@ SELECT id, kind, business_id, state, reason, attempts,
        extract(epoch FROM now() - finished_at)::float8 AS ended_s
 FROM job WHERE {_IS_SELECTED} ORDER BY finished_at DESC LIMIT $8
 """  # noqa: S608 -- composed of constants
+# What another operator runs again, or a follow-up has at hand, is waited for and looked at anew: a job that
+# were skipped would stay as it is without a word. In one order, so that two operators cannot deadlock.
 RUN_AGAIN = f"""
 WITH chosen AS (
     SELECT id, state FROM job WHERE {_IS_SELECTED} AND NOT {_IS_HELD_BACK}
-    ORDER BY finished_at LIMIT $11 FOR UPDATE SKIP LOCKED
+    ORDER BY finished_at, id LIMIT $11 FOR UPDATE
 ), again AS (
     UPDATE job SET state = 'ready', attempts = 0, deaths = 0, finished_at = NULL, due_at = now(),
                    expires_at = NULL, cancel_asked_at = NULL, dispatched_at = NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
@@ -20,12 +21,15 @@ from server.queue.kinds import KIND_OF, KINDS
 from server.queue.ledger import Ending, Ledger, Outcome
 from server.queue.operators import Operators, Selection
 from server.queue.run import Run
-from tests.engine import BUSINESS, NOWHERE, Engine, job_kind
+from tests.engine import BUSINESS, NOWHERE, Engine, eventually, job_kind
 
 __all__ = ["effect_settled_job", "job_given_up_job"]
 
 DANA = UUID("00000000-0000-0000-0000-00000000d4a4")
 KEY = "chore:1"
+ANYBODY_WAITS = """
+SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,29 @@ async def test_a_job_that_runs_again_meanwhile_is_left_alone_until_it_ends_badly
 
     assert told == [(Chore(1), job_id, "cancelled")]
     assert len(await follow_ups(engine)) == 2
+
+
+async def test_a_job_that_is_run_again_while_its_follow_up_is_at_it_runs_again_after_it(engine, ledger, told):
+    await is_cancelled_by_an_operator(engine, ledger)
+    job_id = await id_of(engine, "chore_job")
+    at_it, go_on = asyncio.Event(), asyncio.Event()
+
+    async def linger(*_):
+        at_it.set()
+        await go_on.wait()
+
+    AFTERMATHS["chore_job"] = linger
+    following = asyncio.create_task(follow(engine, ledger))
+    await at_it.wait()
+    operators = Operators(engine.scheduler, engine.redis, actor="op")
+    asked = operators.run_again(Selection(states=["cancelled"]), reason="meant after all")
+    again = asyncio.create_task(asked)
+    await eventually(lambda: engine.look.fetchval(ANYBODY_WAITS), what="an operator who waits")
+    go_on.set()
+    await following
+
+    assert await again == 1
+    assert await engine.state(job_id) == "ready"
 
 
 async def id_of(engine, kind):
