@@ -141,9 +141,10 @@ async def _show(
 ) -> None:
     match result.state:
         case EffectState.SENT | EffectState.CONFIRMED:
-            if result.provider_ref is not None:
+            if result.provider_ref is None:
+                await own.show(session, message, DeliveryStatus.SENT)
+            else:
                 await own.learn_provider_id(session, message, result.provider_ref, channel)
-            await own.show(session, message, DeliveryStatus.SENT)
         case EffectState.UNKNOWN:
             await own.show(session, message, DeliveryStatus.UNKNOWN, result.reason)
         case EffectState.FAILED:

@@ -91,6 +91,9 @@ async def _take(session: Session, stored: StoredEvent, channel: MessageChannel) 
 
 
 async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    if event.status is DeliveryStatus.FAILED:
+        # It may call a person; whoever else locks both has the conversation first.
+        await own.lock_conversation_of(session, stored, event.provider_id)
     await own.lock_provider_id(session, stored.channel_id, event.provider_id)
     message = await own.find_own(session, stored, event.provider_id)
     if message is None or event.status is None:
@@ -141,7 +144,6 @@ async def _take_own(
     else:
         message_id = ours.id
         await own.learn_provider_id(session, ours, event.provider_id, channel)
-        await own.fold(session, ours, DeliveryStatus.SENT)
     await inbox.link_message(session, stored.id, message_id)
     await inbox.close_event(session, stored.id, "done")
 

@@ -39,6 +39,14 @@ WHERE effect.business_id = :business_id AND effect.provider = :provider AND effe
   AND message.channel_id = :channel_id
 ORDER BY message.position LIMIT 1
 """
+CONVERSATION = """
+SELECT conversation_id FROM message WHERE channel_id = :channel_id AND provider_id = :provider_id
+UNION ALL
+SELECT message.conversation_id FROM effect JOIN message ON message.effect_key = effect.key
+WHERE effect.business_id = :business_id AND effect.provider = :provider AND effect.provider_ref = :provider_id
+  AND message.channel_id = :channel_id
+ORDER BY conversation_id LIMIT 1
+"""
 BY_TEXT = """
 SELECT message.id FROM message JOIN effect ON effect.key = message.effect_key
 WHERE message.conversation_id = :conversation_id AND btrim(message.text) = btrim(:text)
@@ -61,6 +69,19 @@ WHERE id = :conversation_id
 async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str) -> None:
     """Let no one else look for or store this provider id until the transaction ends."""
     await session.execute(text(LOCK), {"channel": str(channel_id), "provider_id": provider_id})
+
+
+async def lock_conversation_of(session: Session, event: inbox.StoredEvent, provider_id: str) -> None:
+    """Lock the conversation of the message of ours that a provider's id names, if there is one."""
+    names = {
+        "business_id": event.business_id,
+        "provider": event.channel_kind,
+        "provider_id": provider_id,
+        "channel_id": event.channel_id,
+    }
+    conversation_id = await session.scalar(text(CONVERSATION), names)
+    if conversation_id is not None:
+        await queries.lock_conversation(session, conversation_id)
 
 
 async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str) -> Message | None:
@@ -87,11 +108,18 @@ async def find_unconfirmed(session: Session, conversation_id: UUID, written: str
 
 
 async def fold(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
-    """Fold a report into a message of ours and settle what it proves about the sending."""
+    """Fold a report into a message of ours and settle what it proves about the sending.
+
+    To an answer that turns out not to have arrived a person is called.
+    """
+    before = message.status
     await show(session, message, told, reason)
     proven = effect_of_status(told)
-    if message.effect_key is not None and proven is not None:
-        await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
+    if message.effect_key is None or proven is None:
+        return
+    await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
+    if message.status != before and told is DeliveryStatus.FAILED:
+        await queries.mark_needs_person(session, message.conversation_id)
 
 
 async def show(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
@@ -112,8 +140,7 @@ async def fold_result(
     """
     if result.provider_ref is not None and result.was_sent:
         await learn_provider_id(session, message, result.provider_ref, channel)
-    if result.state is EffectState.FAILED:
-        await queries.mark_needs_person(session, message.conversation_id)
+        return
     if result.state is EffectState.UNKNOWN:
         await _ask_later(session, message)
     await fold(session, message, status_of_effect(result.state), result.reason)
@@ -129,14 +156,20 @@ async def _ask_later(session: Session, message: Message) -> None:
 async def learn_provider_id(
     session: Session, message: Message, provider_id: str, channel: MessageChannel
 ) -> None:
-    """Store the provider's id of a message of ours, and fold what was reported under it before."""
+    """Store the provider's id of a message of ours, which was sent; fold what was reported under it before.
+
+    That it was sent is older news than any report: one of them may say that it failed all the same.
+    """
     if message.provider_id is not None:
+        if message.status != DeliveryStatus.FAILED.value:
+            await fold(session, message, DeliveryStatus.SENT)
         return
     await lock_provider_id(session, message.channel_id, provider_id)
     mistaken = await queries.find_message(session, message.channel_id, provider_id)
     if mistaken is not None:
         await _replace(session, mistaken, message)
     await queries.name_message(session, message.id, provider_id)
+    await fold(session, message, DeliveryStatus.SENT)
     for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
         status = channel.read(event.payload).status
         if status is not None:

@@ -201,6 +201,35 @@ async def test_a_receipt_that_comes_before_its_message_is_known_is_not_lost(shop
     assert {state for state, _ in await shop.events()} == {"done"}
 
 
+@pytest.mark.parametrize("is_echoed", [False, True])
+async def test_a_failure_that_is_reported_before_its_message_is_known_is_not_lost(shop, is_echoed):
+    await shop.deliver(shop.receipt("REAL1", FAILED))
+    await shop.settle()
+
+    shop.phone.answers = [ProviderUnknownError("no answer") if is_echoed else "REAL1"]
+    await shop.deliver(shop.says(PRICE_QUESTION))
+    await shop.settle()
+    await shop.deliver(shop.echo((await shop.replies())[0][0], "REAL1"))
+    await shop.settle()
+
+    assert await shop.look("SELECT status FROM message WHERE author = 'assistant'") == "failed"
+    assert await shop.look("SELECT needs_person FROM conversation")
+    assert len(shop.phone.sent) == 1
+
+
+async def test_to_an_answer_that_was_sent_and_did_not_arrive_a_person_is_called(shop):
+    await shop.deliver(shop.says(PRICE_QUESTION))
+    await shop.settle()
+    assert not await shop.look("SELECT needs_person FROM conversation")
+
+    await shop.deliver(shop.receipt("OURS1", FAILED))
+    await shop.settle()
+
+    assert await shop.look("SELECT needs_person FROM conversation")
+    assert await shop.look("SELECT state FROM effect") == "sent"
+    assert len(shop.phone.sent) == 1
+
+
 async def test_an_edited_message_is_answered_as_it_reads_now_and_marked(shop):
     first = sample("text")
     await shop.deliver(first, sample("edited"))
