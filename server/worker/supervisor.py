@@ -85,7 +85,7 @@ class Supervisor:
         self._children: list[_Child] = []
         self._estates: list[Estate] = []
         self._wake = asyncio.Event()
-        self._checked_at = monotonic_s()
+        self._checked_at = self._woke_at = monotonic_s()
         self._failures = 0
         self._next_start_at = 0.0
         self._stopping_since: float | None = None
@@ -129,13 +129,12 @@ class Supervisor:
 
     def _check(self) -> None:
         now = monotonic_s()
-        # After a pause of our own, everybody gets another chance to be heard.
-        was_paused = now - self._checked_at > self._silence_s / 2
+        # After a pause of our own, everybody gets as long as ever to be heard: they may wake after us.
+        if now - self._checked_at > self._silence_s / 2:
+            self._woke_at = now
         self._checked_at = now
         for child in list(self._children):
-            if self._reap(child):
-                continue
-            if not was_paused:
+            if not self._reap(child):
                 self._end_if_overdue(child, now)
         self._fill(now)
 
@@ -212,11 +211,12 @@ class Supervisor:
     def _end_if_overdue(self, child: _Child, now: float) -> None:
         board = child.post.board
         if board.phase is Phase.STARTING:
-            overdue = now - child.started_at > START_S
+            overdue = now - max(child.started_at, self._woke_at) > START_S
         else:
-            overdue = board.silent_s > self._silence_s
+            overdue = min(board.silent_s, now - self._woke_at) > self._silence_s
         if self._stopping_since is not None:
-            overdue |= now - self._stopping_since > self._drain_grace_s + LAST_WORDS_S
+            stopping_for_s = now - max(self._stopping_since, self._woke_at)
+            overdue |= stopping_for_s > self._drain_grace_s + LAST_WORDS_S
         if overdue:
             log.error("process_stuck", pid=child.pid, silent_s=round(board.silent_s, 1))
             _signal(child.pid, signal.SIGKILL)

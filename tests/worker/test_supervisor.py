@@ -218,6 +218,26 @@ async def test_a_process_that_stands_still_is_replaced_and_not_reported_healthy(
         await engine.until_state(done, "done")
 
 
+async def test_a_worker_that_was_frozen_whole_goes_on_with_the_same_processes(engine, supervised):
+    async with supervised() as worker:
+        [process] = worker.processes
+        job_id = await engine.ask(Rough("wait long"))
+        await engine.until_state(job_id, "running")
+        for pid in (worker.popen.pid, process):
+            os.kill(pid, signal.SIGSTOP)
+        ran_out = "SELECT outcome = 'lost' FROM job_attempt WHERE job_id = $1"
+        await eventually(lambda: engine.look.fetchval(ran_out, job_id), within_s=20, what="a lost lease")
+        os.kill(worker.popen.pid, signal.SIGCONT)
+        # The supervisor looks several times before the process that it has to spare wakes up.
+        await asyncio.sleep(1)
+        os.kill(process, signal.SIGCONT)
+
+        await eventually(worker.is_ready, within_s=20, what="a worker that is ready again")
+        assert worker.processes == [process]
+        deaths = "SELECT deaths = 0 FROM job WHERE id = $1"
+        await eventually(lambda: engine.look.fetchval(deaths, job_id), what="a death that is taken back")
+
+
 async def test_processes_are_replaced_by_age_and_lose_nothing(engine, supervised):
     async with supervised(WORKER_RECYCLE_S="1", DRAIN_GRACE_S="10") as worker:
         first = worker.processes
