@@ -57,6 +57,7 @@ class Sweeper:
         self._redis = redis
         self._window = Window(database, redis, dispatcher)
         self._batch = batch
+        self._missed: set[str] = set()
 
     async def sweep(self) -> Swept:
         """Run every part once; Redis being away leaves its parts for the next time."""
@@ -93,10 +94,13 @@ class Sweeper:
         rows = await connection.fetch(statements.SUSPECTS, age_s, self._batch * 10)
         suspects = [dispatch_of(row) for row in rows]
         waiting = await self._waiting_in_redis(suspects)
-        lost = [one for one in suspects if one.queue in waiting and one.rq_id not in waiting[one.queue]]
+        missed = [one for one in suspects if one.queue in waiting and one.rq_id not in waiting[one.queue]]
+        # What a worker has taken and not claimed yet is in neither place: missed once is not lost.
+        lost = [one for one in missed if new_generation or one.rq_id in self._missed]
+        self._missed = {one.rq_id for one in missed}
         await self._take_back(connection, lost)
-        found_lost = {one.job_id for one in lost}
-        seen = [one.job_id for one in suspects if one.job_id not in found_lost]
+        missed_ids = {one.job_id for one in missed}
+        seen = [one.job_id for one in suspects if one.job_id not in missed_ids]
         if seen:
             await connection.execute(statements.MARK_SEEN, seen)
         for one in lost:

@@ -39,6 +39,21 @@ async def test_what_still_waits_in_redis_is_not_dispatched_twice(engine):
     assert await rq_ids(engine) == [f"{job_id}-1"]
 
 
+async def test_what_a_worker_took_and_has_not_claimed_yet_is_not_called_lost(engine):
+    job_id = await engine.ask(WebhookProcess(uuid4()))
+    await engine.look.execute("UPDATE job SET dispatched_at = now() - interval '1 hour'")
+    await engine.redis.set(GENERATION_KEY, "1")
+    assert await engine.redis.lpop("rq:queue:default") == f"{job_id}-1".encode()
+
+    swept = await engine.sweeper.sweep()
+    assert (swept.found_lost, swept.dispatched) == (0, 0)
+
+    # Whoever took it never claimed it.
+    swept = await engine.sweeper.sweep()
+    assert (swept.found_lost, swept.dispatched) == (1, 1)
+    assert await rq_ids(engine) == [f"{job_id}-2"]
+
+
 async def test_a_delayed_job_is_dispatched_when_due_and_not_before(engine):
     job_id = await engine.ask(WebhookProcess(uuid4()), due_in=timedelta(hours=1))
     await engine.sweeper.sweep()
