@@ -255,6 +255,8 @@ async def _requeue(operators: Operators, options: argparse.Namespace) -> str:
     told = [f"Would run again: {preview.jobs}. Effects of all that were chosen: {effects}."]
     if preview.held_back:
         told.append(f"Held back: {preview.held_back}. What they send went out, or may have (--even-sent).")
+    if options.state is None and not options.job_ids:
+        told += await _told_of_quarantine(operators, options)
     if not options.yes:
         return "\n".join([*told, "Nothing was changed: say --yes to do it."])
     again = await operators.run_again(selection, reason=options.reason, even_sent=options.even_sent)
@@ -269,6 +271,13 @@ async def _pause(operators: Operators, options: argparse.Namespace) -> str:
 async def _resume(operators: Operators, options: argparse.Namespace) -> str:
     was_paused = await operators.resume(options.sort, options.name)
     return f"The {options.sort} {options.name} {'goes on' if was_paused else 'was not paused'}."
+
+
+async def _told_of_quarantine(operators: Operators, options: argparse.Namespace) -> list[str]:
+    left = await operators.preview(_selection(options, unless_said=("quarantined",)), even_sent=True)
+    if not left.jobs:
+        return []
+    return [f"Left: {left.jobs} in quarantine. They run again by their ids, or with --state quarantined."]
 
 
 async def _settle(operators: Operators, options: argparse.Namespace) -> str:

@@ -190,7 +190,8 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(prosaas, words, sentenc
 
 
 async def test_what_killed_its_process_is_freed_by_name_alone(prosaas):
-    await prosaas("requeue", "--even-sent", "--yes")
+    _, told = await prosaas("requeue", "--even-sent", "--yes")
+    assert "Left: 1 in quarantine. They run again by their ids, or with --state quarantined." in told
     assert await prosaas.engine.state("webhook_process_job-6-aa") == "ready"
     assert await prosaas.engine.state("webhook_process_job-6-bb") == "quarantined"
 
