@@ -23,7 +23,7 @@ from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
 from server.queue.asking import Changed, Dispatch, StopJob
-from server.queue.kinds import KINDS, JobKind
+from server.queue.kinds import KINDS, dotted_name
 
 log = get_logger(__name__)
 
@@ -31,6 +31,8 @@ RESULT_TTL_S = 300
 FAILURE_TTL_S = 14 * 24 * 3600
 # A dispatch that nobody popped is made anew by the sweeper; Redis must not keep it for ever.
 LOST_TTL_S = 24 * 3600
+# What RQ's tools show for a kind that this process does not know; the worker that runs it knows its own.
+UNKNOWN_TIMEOUT_S = 180
 # One call writes the hashes of many jobs of one kind and pushes their ids. It takes the kind's dotted
 # name, its queue, the seconds to live, the fields that the jobs share as a JSON list, and every job
 # as "id number". What a hash holds of a job alone follows from its id, so only that goes over.
@@ -141,7 +143,7 @@ class Dispatcher:
             return
         moment = rq_moment()
         async with self._redis.pipeline(transaction=False) as pipe:
-            for _, same in groupby(dispatches, key=attrgetter("kind")):
+            for _, same in groupby(dispatches, key=attrgetter("kind", "queue")):
                 pipe.eval(PUSH, 0, *push_arguments(list(same), moment))
             for one in set(told):
                 match one:
@@ -163,15 +165,19 @@ class Dispatcher:
 
 
 def push_arguments(dispatches: Sequence[Dispatch], moment: str) -> list[Any]:
-    """Return what PUSH takes for dispatches of one kind."""
-    kind = KINDS[dispatches[0].kind]
-    shared = [part for pair in shared_fields(kind, moment).items() for part in pair]
+    """Return what PUSH takes for dispatches of one kind and queue.
+
+    The kind may be a newer release's: during an upgrade old and new work side by side.
+    """
+    first = dispatches[0]
+    timeout_s = KINDS[first.kind].timeout_s if first.kind in KINDS else UNKNOWN_TIMEOUT_S
+    shared = [part for pair in shared_fields(first.queue, timeout_s, moment).items() for part in pair]
     jobs = " ".join([f"{one.job_id} {one.number}" for one in dispatches])
-    return [kind.dotted_name, kind.queue, LOST_TTL_S, orjson.dumps(shared), jobs]
+    return [dotted_name(first.kind), first.queue, LOST_TTL_S, orjson.dumps(shared), jobs]
 
 
-def shared_fields(kind: JobKind, moment: str) -> dict[str, str | int]:
-    """Return the fields of RQ's job hash that queued jobs of one kind share."""
+def shared_fields(queue: str, timeout_s: float, moment: str) -> dict[str, str | int]:
+    """Return the fields of RQ's job hash that queued jobs of one kind and queue share."""
     return {
         "created_at": moment,
         "success_callback_name": "",
@@ -182,9 +188,9 @@ def shared_fields(kind: JobKind, moment: str) -> dict[str, str | int]:
         "last_heartbeat": "",
         "worker_name": "",
         "group_id": "",
-        "origin": kind.queue,
+        "origin": queue,
         "enqueued_at": moment,
-        "timeout": int(kind.timeout_s),
+        "timeout": int(timeout_s),
         "result_ttl": RESULT_TTL_S,
         "failure_ttl": FAILURE_TTL_S,
         "status": "queued",

@@ -59,7 +59,7 @@ class JobKind:
     @property
     def dotted_name(self) -> str:
         """Return what RQ's tools show: where the handler is."""
-        return f"server.jobs.{self.name}.{self.name}"
+        return dotted_name(self.name)
 
     def encode(self, payload: object) -> str:
         """Return the payload as JSON text."""
@@ -73,6 +73,11 @@ class JobKind:
             return self.adapter.validate_json(payload)
         except ValidationError as error:
             raise BadInputError("bad_payload", f"{self.name}: its payload cannot be read") from error
+
+
+def dotted_name(kind: str) -> str:
+    """Return where a kind's handler is, known here or not."""
+    return f"server.jobs.{kind}.{kind}"
 
 
 KINDS: dict[str, JobKind] = {}

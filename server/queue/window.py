@@ -17,7 +17,7 @@ from server.db.session import Database
 from server.queue import statements
 from server.queue.asking import Dispatch, dispatch_of
 from server.queue.dispatch import BACKLOG_KEY, BACKLOG_KNOWN_S, UNDISPATCHED, Dispatcher
-from server.queue.kinds import KINDS, queues
+from server.queue.kinds import queues
 
 # The scheduler looks about once a second; workers that are busier fill the window themselves.
 SCHEDULERS_WINDOW = 256
@@ -49,7 +49,7 @@ class Window:
         async with self._database.driver() as connection:
             rows = await connection.fetch(statements.DISPATCH_DUE, names, rooms, MOST_LINES, FEW)
             handed = sorted((row for row in rows if row["id"]), key=itemgetter("place"))
-            found = [dispatch_of(row) for row in handed if row["kind"] in KINDS]
+            found = [dispatch_of(row) for row in handed]
             try:
                 await self._dispatcher.send(found)
                 # Of a queue that is full nothing was looked for.

@@ -111,3 +111,20 @@ async def test_sweeping_twice_changes_nothing_more(engine, times):
 
     assert not swept.did_something
     assert len(await rq_ids(engine)) == 1
+
+
+async def test_work_of_a_newer_release_is_dispatched_and_holds_back_nothing(engine):
+    known = await engine.ask(WebhookProcess(uuid4()))
+    newer = known.replace("webhook_process_job", "newer_job")
+    await engine.look.execute("UPDATE job SET dispatched_at = NULL, dispatch_no = 0")
+    await engine.look.execute(
+        "INSERT INTO job (id, business_id, kind, queue, urgency, due_at)"
+        " VALUES ($1, 6, 'newer_job', 'default', 0, now() - interval '1 s')",
+        newer,
+    )
+    await engine.redis.flushdb()
+
+    await engine.sweeper.sweep()
+
+    assert await rq_ids(engine) == [f"{newer}-1", f"{known}-1"]
+    assert await engine.redis.hget(f"rq:job:{newer}-1", "origin") == b"default"
