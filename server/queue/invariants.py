@@ -89,7 +89,7 @@ IN_DATABASE: Mapping[str, str] = {
                           AND ahead.state IN ('ready', 'running'))
           AND EXISTS (SELECT FROM job AS other WHERE other.urgency > 0
                       AND other.started_at > waiting.due_at + interval '60 s'
-                      AND other.business_id IS DISTINCT FROM waiting.business_id)""",
+                      AND other.business_id <> waiting.business_id)""",
     "I10 a change of state without its attempt": """
         SELECT job.id AS what FROM job LEFT JOIN job_attempt AS attempt ON attempt.job_id = job.id
         GROUP BY job.id HAVING count(attempt.token) <> job.token""",
