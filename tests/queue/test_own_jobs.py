@@ -318,3 +318,18 @@ async def test_no_list_reads_what_is_finished(engine, statement, arguments):
         plan = await connection.fetch(f"EXPLAIN {statement}", BUSINESS, *arguments)
 
     assert "Seq Scan on job" not in "\n".join(row[0] for row in plan)
+
+
+async def test_a_job_that_somebody_holds_is_waited_for_and_runs_again(engine, chores):
+    await ended(engine, "chore_job-6-1")
+    waits = (
+        "SELECT count(*) > 0 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with engine.scheduler.driver_transaction() as holder:
+        await holder.execute("SELECT FROM job WHERE id = 'chore_job-6-1' FOR UPDATE")
+        asked = asyncio.create_task(again(engine, None))
+        await eventually(lambda: engine.look.fetchval(waits), what="a member who waits")
+
+    assert await asked == 1
+    assert await engine.state("chore_job-6-1") == "ready"
