@@ -42,7 +42,7 @@ GIVEN_UP = {
     "failed": "given up: it did not work out",
     "expired": "given up: its time had passed",
     "cancelled": "given up: it was cancelled",
-    "quarantined": "given up: it broke what worked on it, three times",
+    "quarantined": "given up: what worked on it broke down three times",
 }
 CHANGES = frozenset({EventKind.EDIT, EventKind.DELETE})
 
