@@ -36,13 +36,18 @@ MATRIX: Mapping[str, Fault] = {
         "poison: not JSON, unreadable, unknown kind, wrong tenant", "refused or kept with its reason"
     ),
     "F7": Fault("Redis FLUSHALL: idle, with 10,000 queued, while it is refilled", "all of them run once"),
-    "F8": Fault("Redis away while messages come in", "webhooks are answered 200; the backlog drains"),
+    "F8": Fault(
+        "Redis long away while messages come in", "webhooks are answered 200; the backlog drains fairly"
+    ),
     "F9": Fault("Redis full (`noeviction`)", "nothing is lost; an evicting policy is refused at start"),
     "F10": Fault("Redis loses its last writes", "what was lost is found and dispatched again"),
     "F11": Fault(
         "PostgreSQL restarted at once in the middle of work", "503, never 200; the sender's retry is answered"
     ),
-    "F12": Fault("PostgreSQL stalled: tables locked", "no 200 without a commit; work goes on afterwards"),
+    "F12": Fault(
+        "PostgreSQL stalled: tables locked, for a minute",
+        "no 200 without a commit; time-outs fire; no scheduler is stuck as leader; work goes on after it",
+    ),
     "F14": Fault(
         "clocks of api, worker and scheduler that jump by two hours, or differ by ninety seconds and more",
         "no slot, lease or delayed job is lost or doubled: only the database's clock is compared",
@@ -58,15 +63,27 @@ MATRIX: Mapping[str, Fault] = {
         "the provider accepts and its answer is lost; a receipt comes before our own row",
         "`unknown`, then settled by evidence, or a person is called; never sent again",
     ),
-    "F21": Fault("a storm of 429 with Retry-After", "no attempt is used; everything is sent once"),
+    "F21": Fault(
+        "a storm of 429 with Retry-After",
+        "no attempt is used; no window holds more than the limit; everything is sent once",
+    ),
     "F22": Fault("the same webhook 100 times at once to four api processes", "one job, one reply"),
-    "F23": Fault("receipts and messages out of order", "order holds; a status never goes back"),
+    "F23": Fault(
+        "receipts and messages out of order; a message an hour late",
+        "order holds; a status never goes back; what is late is kept and not answered again",
+    ),
     "F24": Fault(
         "a batch half bad; kill -9 of the api under load", "the good half is kept; retries are absorbed"
     ),
-    "F25": Fault("a burst of one business", "another's reply waits no longer than its bound"),
+    "F25": Fault(
+        "a burst of one business, and of everybody",
+        "another's reply waits no longer than its bound; the less urgent waits first",
+    ),
     "F26": Fault("a million jobs of a broadcast waiting, and one message", "the reply is within its bound"),
-    "F28": Fault("SIGTERM, a second SIGTERM, then SIGKILL", "ends in its grace; no attempt is used"),
+    "F28": Fault(
+        "SIGTERM while each kind is handled; a second SIGTERM, then SIGKILL",
+        "ends in its grace; no attempt is used; goes on from the checkpoint",
+    ),
     "F32": Fault("alive but stuck: a blocked loop, a dead socket", "replaced, and not reported healthy"),
     "F33": Fault("a random soak of all the above", "I1–I11; the seed replays it"),
 }
