@@ -193,7 +193,8 @@ class Supervisor:
             self._estates += child.post.estates
             self._failures += 1
             self._next_start_at = monotonic_s() + min(0.1 * 2**self._failures, MOST_START_WAIT_S)
-        if code == 0 and not held:
+        # One that was told to stop before it could listen ends of that, and nothing is the matter.
+        if not held and (code == 0 or (self.is_stopping and code == -signal.SIGTERM)):
             log.info("process_ended", pid=child.pid, worker=child.post.name)
             return
         culprit = board.held(board.current) if board.current != NOBODY else None

@@ -283,6 +283,15 @@ async def test_a_stopped_worker_gives_its_jobs_back_and_leaves_cleanly(engine, s
     assert tuple(row) == ("ready", 0)
 
 
+async def test_a_stop_while_some_processes_still_start_leaves_cleanly(supervised):
+    # It is ready as soon as one of them is.
+    async with supervised(WORKER_PROCESSES="6") as worker:
+        worker.popen.send_signal(signal.SIGTERM)
+        await eventually(lambda: worker.popen.poll() is not None, within_s=20)
+
+        assert worker.popen.returncode == 0
+
+
 async def test_ctrl_c_lets_running_jobs_end_in_their_grace(engine, supervised):
     async with supervised(DRAIN_GRACE_S="10") as worker:
         job_id = await engine.ask(Rough("wait"))
