@@ -80,7 +80,8 @@ UPDATE effect SET state = 'not_sent', reason = $3 WHERE key = $1 AND token = $2 
 """
 # What a person concluded, and even what the provider refused, gives way to proof that it went out.
 SETTLE = """
-UPDATE effect SET state = $2, provider_ref = coalesce($3, provider_ref), settled_at = now()
+UPDATE effect SET state = $2, provider_ref = coalesce($3, provider_ref), settled_at = now(),
+                  reason = CASE WHEN $2 <> 'confirmed' THEN reason END
 WHERE key = $1
   AND (state IN ('sending', 'unknown', 'not_sent')
        OR $2 = 'confirmed' AND (state = 'failed' OR state = 'abandoned' AND sending_at IS NOT NULL))

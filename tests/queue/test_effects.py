@@ -146,6 +146,8 @@ async def test_evidence_from_outside_settles_an_unknown_effect(engine):
 
     assert settled
     assert await effect_state(engine) == "confirmed"
+    # Why nobody knew is no reason any more, nor is what a person thought.
+    assert await engine.look.fetchval("SELECT reason FROM effect WHERE key = $1", KEY) is None
 
 
 @pytest.mark.fault("F20")
