@@ -34,6 +34,7 @@ AFTERWARDS: Mapping[CrashPoint, Afterwards] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F1")
 @pytest.mark.parametrize("point", AFTERWARDS)
 async def test_a_worker_killed_at_a_crash_point_leaves_one_reply_at_most(stopped, tmp_path, point):

@@ -9,6 +9,7 @@ import pytest
 from tests.engine import eventually
 from tests.processes import text_message
 
+pytestmark = pytest.mark.slow
 EVERY_FIVE_MINUTES = "whatsapp_sessions_cleanup_job"
 GO_BACK = f"UPDATE schedule SET watermark = $1 WHERE name = '{EVERY_FIVE_MINUTES}'"
 SLOTS_SINCE = f"""

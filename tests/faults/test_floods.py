@@ -16,7 +16,7 @@ from server.queue.accounts import TRIPS, Accounts
 from server.queue.asking import insert
 from server.queue.kinds import KIND_OF, Urgency
 from tests.engine import eventually, job_kind, open_engine
-from tests.faults.senders import QUESTION, taken_sends, tell, tell_all
+from tests.faults.senders import QUESTION, taken_sends, tell, tell_all, too_slow
 from tests.processes import SECRET, text_message
 
 BUSY, QUIET = 6, 9
@@ -108,15 +108,15 @@ async def sweep_until(engine, ended):
         await asyncio.sleep(0.2)
 
 
-async def longest_wait_s(engine, count, *, start=0):
-    """Ask for replies of a quiet business, one after another; return their longest way to a start."""
+async def waits_s(engine, count, *, start=0):
+    """Ask for replies of a quiet business, one after another; return how long each waited for its start."""
     waits = []
     for number in range(start, start + count):
         asked_at = time.monotonic()
         [job_id] = await ask_many(engine, [Reply(MILLION + number)], QUIET)
         await engine.until_state(job_id, "running", "done", within_s=30)
         waits.append(time.monotonic() - asked_at)
-    return max(waits)
+    return waits
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ async def test_a_burst_of_one_business_keeps_another_waiting_no_longer_than_its_
             sweeping = asyncio.create_task(sweep_until(engine, ended))
             await ask_many(engine, [Reply(number) for number in range(10_000)])
 
-            assert await longest_wait_s(engine, 30) < BOUND_S
+            assert too_slow(await waits_s(engine, 30), BOUND_S) == []
 
             left = await engine.look.fetchval(
                 "SELECT count(*) FROM job WHERE state = 'ready' AND business_id = $1", BUSY
@@ -160,8 +160,8 @@ async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_th
             await eventually(lambda: engine.look.fetchval(full), what="a worker full of calls that hang")
 
             # The others of its line are turned away without a call: three timeouts would take longer.
-            assert await longest_wait_s(engine, 1) < TIMEOUT_S + 2 * BOUND_S
-            assert await longest_wait_s(engine, 20, start=1) < BOUND_S
+            assert max(await waits_s(engine, 1)) < TIMEOUT_S + 2 * BOUND_S
+            assert too_slow(await waits_s(engine, 20, start=1), BOUND_S) == []
 
             closed = await engine.look.fetch("SELECT name FROM provider_account WHERE failures >= $1", TRIPS)
             assert [row["name"] for row in closed] == ["hangs"]
@@ -188,7 +188,7 @@ async def test_in_a_burst_of_everybody_each_message_is_taken_within_a_second(sto
         await asyncio.sleep(1 / 30)
     await asyncio.gather(*telling)
 
-    assert sorted(took_s)[int(len(took_s) * 0.99)] < 1
+    assert too_slow(took_s, BOUND_S) == []
     await eventually(lambda: stopped.value(ANSWERED), within_s=60, what="an answer to everybody")
     assert len(await stopped.sends()) == 240
 
@@ -226,7 +226,7 @@ async def test_behind_a_million_sends_of_a_broadcast_a_reply_is_within_its_bound
                 lambda: engine.look.fetchval(first_sends, kind), within_s=30, what="sends on their way"
             )
 
-            assert await longest_wait_s(engine, 30) < BOUND_S
+            assert too_slow(await waits_s(engine, 30), BOUND_S) == []
 
             ended.set()
             await sweeping
