@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.engine import eventually
-from tests.faults.senders import QUESTION, open_business, question, tell, tell_all, too_slow, until_answered
+from tests.faults.senders import QUESTION, open_business, question, tell, tell_all, until_answered
 from tests.processes import text_message
 
 OUTAGE_S = float(os.environ.get("PROSAAS_OUTAGE_S", "24"))
@@ -85,7 +85,7 @@ async def test_while_redis_is_long_away_webhooks_are_taken_quickly_and_then_each
 
     told = customers.told.total()
     assert customers.statuses == {httpx.codes.OK: told}
-    assert too_slow(customers.took_s, 1) == []
+    assert sorted(customers.took_s)[int(told * 0.99)] < 1
     await eventually(all_answered(stopped, told), within_s=100 + 2 * OUTAGE_S, what="an answer to everybody")
     await stopped.until_quiet()
     sends = [call["request"]["body"] for call in await stopped.sends()]
