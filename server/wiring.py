@@ -17,6 +17,7 @@ from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
 from server.ports import LanguageModel, Outside
+from server.providers.connections import open_connections
 from server.providers.openai_chat import OpenAiChat
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.queue.accounts import Account, Accounts, SharedModel
@@ -59,7 +60,7 @@ async def open_house(
         session_wait_s=session_wait_s,
     )
     redis = connect_redis(settings.redis_url.get_secret_value())
-    http = httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_connections=200))
+    http = open_connections()
     dispatcher = Dispatcher(database, redis)
     database.announce = dispatcher.announce
     try:

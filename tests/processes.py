@@ -21,6 +21,7 @@ import httpx
 import psutil
 from redis.asyncio import Redis
 
+from server.providers.connections import IDLE_S
 from server.queue.invariants import violations
 from server.roles import Role
 from server.stack.child import Child
@@ -73,7 +74,9 @@ class Installation:
         self.instead: dict[str, str] = {}
         self.admin_link = ""
         self.http = httpx.AsyncClient(base_url=self.addresses.public_url, timeout=20)
-        self.simulator = httpx.AsyncClient(base_url=self.addresses.simulator_url, timeout=20)
+        # The simulator closes idle connections after 5 s, as a bridge does.
+        limits = httpx.Limits(keepalive_expiry=IDLE_S)
+        self.simulator = httpx.AsyncClient(base_url=self.addresses.simulator_url, timeout=20, limits=limits)
 
     async def prepare(self) -> None:
         """Migrate, and make the demo business."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
+from server.providers.connections import open_connections
 from tests.providers.raw_server import raw_server
 
 
 @pytest.fixture
 async def http():
-    async with httpx.AsyncClient() as client:
+    async with open_connections() as client:
         yield client
 
 

@@ -1,0 +1,47 @@
+"""A request does not cross the close of a connection that lay idle."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.providers.connections import IDLE_S, open_connections
+
+NODE_CLOSES_IDLE_AFTER_S = 5.0
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+class ClosingServer:
+    """Hangs up on any request but the first of a connection, as if its idle time had just run out."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await reader.read(1)
+        writer.close()
+
+
+@pytest.fixture
+async def closing():
+    closing = ClosingServer()
+    server = await asyncio.start_server(closing.serve, "127.0.0.1", 0)
+    closing.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield closing
+    server.close()
+
+
+async def test_a_connection_is_let_go_well_before_a_node_server_closes_it(closing):
+    assert IDLE_S <= NODE_CLOSES_IDLE_AFTER_S / 2
+    async with open_connections() as http:
+        await http.post(closing.url, timeout=5)
+        await asyncio.sleep(IDLE_S * 1.1)
+
+        answer = await http.post(closing.url, timeout=5)
+
+    assert (answer.status_code, closing.connections) == (200, 2)
