@@ -16,9 +16,9 @@ import uvloop
 from server import log
 from server.config import Settings, load_settings
 from server.errors import StartRefusedError
+from server.health import KEEP_ALIVE_S
 from server.roles import Right, Role, parse_role, require
 
-KEEP_ALIVE_S = 75
 SHUTDOWN_S = 5
 
 

@@ -20,6 +20,8 @@ from server.log import get_logger
 log = get_logger(__name__)
 
 CHECK_TIMEOUT_S = 3.0
+# Longer than the idle time of load balancers (60 s in common ones): they reuse what we would just close.
+KEEP_ALIVE_S = 75
 
 TYPE_JSON = b"application/json"
 
@@ -100,7 +102,15 @@ class _QuietServer(uvicorn.Server):
 @asynccontextmanager
 async def serving_health(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
     """Serve health on a port of its own while the block runs."""
-    config = uvicorn.Config(health, host=host, port=port, log_config=None, lifespan="off", access_log=False)
+    config = uvicorn.Config(
+        health,
+        host=host,
+        port=port,
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
     server = _QuietServer(config)
     task = asyncio.create_task(server.serve())
     try:

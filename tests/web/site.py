@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.db import Database
+from server.health import KEEP_ALIVE_S
 from server.queue import Changed
 from server.web.context import WebContext, open_web
 from server.web.routes import web_middleware, web_routes
@@ -74,7 +75,14 @@ async def open_site(
         stopping=asyncio.Event(),
     )
     app = Starlette(routes=web_routes(context), middleware=web_middleware())
-    config = uvicorn.Config(app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app,
+        port=port,
+        log_config=None,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     site = Site(url, context, hints, server)
     serving = asyncio.create_task(server._serve())
