@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import redis
 from server.stack.postgres import Postgres
 from server.stack.sockets import any_free_port, make_socket_folder
 from server.stack.valkey import Valkey
+from tests.alone import turn
 from tests.servers import (
     RunningServers,
     TestServers,
@@ -54,6 +55,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started here."""
     if running := config.stash.get(RUNNING, None):
         running.stop()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests marked `alone` run alone. The wait is outside of every test's own timeout."""
+    folder = getattr(item.config, "workerinput", {}).get(_FOLDER)
+    if folder is None:
+        return (yield)
+    with turn(Path(folder), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

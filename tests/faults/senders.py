@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,13 +105,3 @@ async def open_business(house: Installation, business_id: int) -> None:
             )
     finally:
         await database.aclose()
-
-
-def too_slow(took_s: Sequence[float], bound_s: float) -> list[float]:
-    """Return the slowest where more than one in ten is beyond the bound, or one beyond three times that.
-
-    Others use this machine too, and its hiccups are not the product's: who waits behind somebody's
-    backlog waits each time, and longer.
-    """
-    slowest = sorted(took_s)[-1 - len(took_s) // 10 :]
-    return slowest if slowest[0] >= bound_s or slowest[-1] >= 3 * bound_s else []

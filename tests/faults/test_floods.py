@@ -16,7 +16,7 @@ from server.queue.accounts import TRIPS, Accounts
 from server.queue.asking import insert
 from server.queue.kinds import KIND_OF, Urgency
 from tests.engine import eventually, job_kind, open_engine
-from tests.faults.senders import QUESTION, taken_sends, tell, tell_all, too_slow
+from tests.faults.senders import QUESTION, taken_sends, tell, tell_all
 from tests.processes import SECRET, text_message
 
 BUSY, QUIET = 6, 9
@@ -120,6 +120,7 @@ async def waits_s(engine, count, *, start=0):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("F25")
 async def test_a_burst_of_one_business_keeps_another_waiting_no_longer_than_its_bound(engine):
     ended = asyncio.Event()
@@ -128,7 +129,7 @@ async def test_a_burst_of_one_business_keeps_another_waiting_no_longer_than_its_
             sweeping = asyncio.create_task(sweep_until(engine, ended))
             await ask_many(engine, [Reply(number) for number in range(10_000)])
 
-            assert too_slow(await waits_s(engine, 30), BOUND_S) == []
+            assert max(await waits_s(engine, 30)) < BOUND_S
 
             left = await engine.look.fetchval(
                 "SELECT count(*) FROM job WHERE state = 'ready' AND business_id = $1", BUSY
@@ -139,6 +140,7 @@ async def test_a_burst_of_one_business_keeps_another_waiting_no_longer_than_its_
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("F19")
 async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_then_no_more(engine):
     accounts, ended = Accounts(engine.worker), asyncio.Event()
@@ -161,7 +163,7 @@ async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_th
 
             # The others of its line are turned away without a call: three timeouts would take longer.
             assert max(await waits_s(engine, 1)) < TIMEOUT_S + 2 * BOUND_S
-            assert too_slow(await waits_s(engine, 20, start=1), BOUND_S) == []
+            assert max(await waits_s(engine, 20, start=1)) < BOUND_S
 
             closed = await engine.look.fetch("SELECT name FROM provider_account WHERE failures >= $1", TRIPS)
             assert [row["name"] for row in closed] == ["hangs"]
@@ -170,6 +172,7 @@ async def test_a_provider_that_hangs_keeps_others_waiting_for_one_timeout_and_th
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("F25")
 async def test_in_a_burst_of_everybody_each_message_is_taken_within_a_second(stopped):
     # With the lease of production: how a busy machine keeps it is what is looked at here.
@@ -209,6 +212,7 @@ FROM generate_series(1, $3::int) AS n
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("F26")
 async def test_behind_a_million_sends_of_a_broadcast_a_reply_is_within_its_bound(engine):
     ended = asyncio.Event()
@@ -226,7 +230,7 @@ async def test_behind_a_million_sends_of_a_broadcast_a_reply_is_within_its_bound
                 lambda: engine.look.fetchval(first_sends, kind), within_s=30, what="sends on their way"
             )
 
-            assert too_slow(await waits_s(engine, 30), BOUND_S) == []
+            assert max(await waits_s(engine, 30)) < BOUND_S
 
             ended.set()
             await sweeping

@@ -67,6 +67,7 @@ class Customers:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("F8")
 @pytest.mark.timeout(4 * OUTAGE_S + 200)
 async def test_while_redis_is_long_away_webhooks_are_taken_quickly_and_then_each_business_has_its_turn(
