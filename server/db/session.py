@@ -46,8 +46,9 @@ UNAVAILABLE = (
 )
 
 # What is asked again and again has an index for all that it reads. A plan that was made while a table was
-# empty would go through it from end to end, and be kept when a burst has filled it.
-BY_INDEX = {"enable_seqscan": "off"}
+# empty would go through it from end to end, or gather all that fits before it takes the first few in order,
+# and be kept when a burst has filled it.
+BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
 class Session(AsyncSession):

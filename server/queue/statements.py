@@ -29,6 +29,9 @@ NOT EXISTS (SELECT FROM paused WHERE job.kind = ANY (kinds) OR job.queue = ANY (
 _IN_LINE = "state = 'ready' AND coalesce(dispatched_at, '-infinity') = '-infinity'"
 _STILL_WAITS = "state = 'ready' AND coalesce(dispatched_at, 'infinity') = 'infinity'"
 
+# The same for what runs: these are looked up by their ids, not among all that runs.
+_STILL_RUNS = "coalesce(job.state, '') = 'running'"
+
 _CLAIM_COLUMNS = """
 id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane, dispatch_no,
 deaths, checkpoint::text AS checkpoint, extract(epoch FROM expires_at - now())::float8 AS expires_in_s,
@@ -65,27 +68,27 @@ UNCLAIMED = """
 UPDATE job SET dispatched_at = NULL WHERE id = ANY($1::text[]) AND state = 'ready' RETURNING id
 """
 
-RENEW = """
+RENEW = f"""
 WITH mine AS MATERIALIZED (
     SELECT job.id FROM job JOIN unnest($1::text[], $2::bigint[]) AS held (id, token)
         ON job.id = held.id AND job.token = held.token
-    WHERE job.id = ANY($1::text[]) AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND {_STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
 )
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
 WHERE id = ANY(ARRAY(SELECT id FROM mine))
 RETURNING id, token, cancel_asked_at IS NOT NULL AS cancelled
-"""
+"""  # noqa: S608 -- composed of constants
 
 # How runs ended, many at once; two may be of one job, and then only the one that holds it has its say.
 # A delay says that the job waits again, `unused` that no attempt was used.
 # Rows are locked in one order, as renewals do, so that the two cannot deadlock.
-END = """
+END = f"""
 WITH told AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::float8[], $6::int[])
         AS one (id, token, outcome, reason, delay_s, unused)
 ), mine AS MATERIALIZED (
     SELECT job.id, job.token FROM job JOIN told ON job.id = told.id AND job.token = told.token
-    WHERE job.id = ANY($1::text[]) AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND {_STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
 ), ended AS (
     UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome
                                 WHEN cancel_asked_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END,
@@ -100,7 +103,7 @@ WITH told AS (
 UPDATE job_attempt SET ended_at = now(), outcome = ended.outcome, reason = ended.reason
 FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.token
 RETURNING job_attempt.job_id, job_attempt.token
-"""
+"""  # noqa: S608 -- composed of constants
 
 # The fence: true while this run holds its lease, and locked until the writes beside it commit.
 FENCE = """

@@ -21,6 +21,15 @@ INSERT INTO job (id, business_id, kind, queue, urgency, state, due_at, dispatche
 SELECT 'old-6-' || n, 6, 'reply_job', 'default', 0, 'done', now(), now(), now()
 FROM generate_series(1, 20000) AS n
 """
+RUNNING = """
+INSERT INTO job (id, business_id, kind, queue, urgency, state, token, lease_until)
+SELECT 'runs-' || n, 6, 'reply_job', 'default', 0, 'running', 1, now() + interval '1 min'
+FROM generate_series(1, 20000) AS n
+"""
+WAITED = """
+INSERT INTO job (id, business_id, kind, queue, urgency, due_at)
+SELECT 'waited-' || n, n % 7 + 1, 'reply_job', 'default', 0, now() FROM generate_series(1, 2000) AS n
+"""
 INSERT = """
 INSERT INTO job (id, business_id, kind, queue, urgency, lane, due_at)
 SELECT format('%s-%s-%s', $1::text, {business}, substr(md5($1::text || n), 1, 24)), {business}, $1, $2, $3,
@@ -41,6 +50,8 @@ BEFORE = {
         "DELETE FROM job",
     ],
     "much has ended": [DONE, "ANALYZE job"],
+    "nothing ran when last counted": ["ANALYZE job", RUNNING],
+    "emptied when last counted": [DONE, WAITED, "ANALYZE job", "DELETE FROM job", "ANALYZE job"],
 }
 ASKED = {
     "dispatch due": (
