@@ -12,6 +12,7 @@ from enum import StrEnum
 import asyncpg
 
 from server.db.session import Session, driver_of
+from server.queue.statements import STILL_RUNS
 
 
 class EffectState(StrEnum):
@@ -51,14 +52,14 @@ INSERT INTO effect (key, business_id, provider, job_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (key) DO UPDATE SET state = 'planned', reason = NULL, settled_at = NULL, job_id = excluded.job_id
 WHERE {_CALLED_OFF}
 """  # noqa: S608 -- composed of constants
-BEGIN = """
+BEGIN = f"""
 UPDATE effect SET state = 'sending', job_id = $2, token = $3, sending_at = now(), tries = tries + 1,
                   reason = NULL
 WHERE key = $1 AND state IN ('planned', 'not_sent')
-  AND EXISTS (SELECT FROM job WHERE id = $2 AND job.token = $3 AND job.state = 'running'
+  AND EXISTS (SELECT FROM job WHERE id = $2 AND job.token = $3 AND {STILL_RUNS}
                 AND job.lease_until > clock_timestamp())
 RETURNING state, provider_ref, reason
-"""
+"""  # noqa: S608 -- composed of constants
 # Found as another run left it: whoever was sending is gone, and may or may not have succeeded.
 INHERIT = """
 UPDATE effect SET state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END,

@@ -30,7 +30,7 @@ _IN_LINE = "state = 'ready' AND coalesce(dispatched_at, '-infinity') = '-infinit
 _STILL_WAITS = "state = 'ready' AND coalesce(dispatched_at, 'infinity') = 'infinity'"
 
 # The same for what runs: these are looked up by their ids, not among all that runs.
-_STILL_RUNS = "coalesce(job.state, '') = 'running'"
+STILL_RUNS = "coalesce(job.state, '') = 'running'"
 
 _CLAIM_COLUMNS = """
 id AS job_id, token, attempts, kind, version, payload::text AS payload, business_id, queue, lane, dispatch_no,
@@ -59,7 +59,7 @@ FROM claimed
 
 CLAIM_OF = f"""
 SELECT {_CLAIM_COLUMNS}
-FROM job WHERE id = $1 AND token = $2 AND state = 'running'
+FROM job WHERE id = $1 AND token = $2 AND {STILL_RUNS}
 """  # noqa: S608 -- composed of constants
 
 ENDING_OF = "SELECT outcome, reason FROM job_attempt WHERE job_id = $1 AND token = $2"
@@ -72,7 +72,7 @@ RENEW = f"""
 WITH mine AS MATERIALIZED (
     SELECT job.id FROM job JOIN unnest($1::text[], $2::bigint[]) AS held (id, token)
         ON job.id = held.id AND job.token = held.token
-    WHERE job.id = ANY($1::text[]) AND {_STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND {STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
 )
 UPDATE job SET lease_until = now() + $3::float8 * interval '1 second'
 WHERE id = ANY(ARRAY(SELECT id FROM mine))
@@ -88,7 +88,7 @@ WITH told AS (
         AS one (id, token, outcome, reason, delay_s, unused)
 ), mine AS MATERIALIZED (
     SELECT job.id, job.token FROM job JOIN told ON job.id = told.id AND job.token = told.token
-    WHERE job.id = ANY($1::text[]) AND {_STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND {STILL_RUNS} ORDER BY job.id FOR UPDATE OF job
 ), ended AS (
     UPDATE job SET state = CASE WHEN delay_s IS NULL THEN told.outcome
                                 WHEN cancel_asked_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END,
@@ -106,22 +106,22 @@ RETURNING job_attempt.job_id, job_attempt.token
 """  # noqa: S608 -- composed of constants
 
 # The fence: true while this run holds its lease, and locked until the writes beside it commit.
-FENCE = """
+FENCE = f"""
 SELECT 1 FROM job
-WHERE id = $1 AND token = $2 AND state = 'running' AND lease_until > clock_timestamp() FOR SHARE
-"""
+WHERE id = $1 AND token = $2 AND {STILL_RUNS} AND lease_until > clock_timestamp() FOR SHARE
+"""  # noqa: S608 -- composed of constants
 
 # What is done never becomes less: a number that fell would be a miscount. Nor does the bar, though a total
 # may grow.
-PROGRESS = """
+PROGRESS = f"""
 UPDATE job SET progress = $3::jsonb, progress_at = now(), progress_share = greatest(progress_share, $5::int)
-WHERE id = $1 AND token = $2 AND state = 'running' AND coalesce((progress ->> 'done')::bigint, 0) <= $4
+WHERE id = $1 AND token = $2 AND {STILL_RUNS} AND coalesce((progress ->> 'done')::bigint, 0) <= $4
 RETURNING id
-"""
+"""  # noqa: S608 -- composed of constants
 
-CHECKPOINT = """
-UPDATE job SET checkpoint = $3::jsonb WHERE id = $1 AND token = $2 AND state = 'running' RETURNING id
-"""
+CHECKPOINT = f"""
+UPDATE job SET checkpoint = $3::jsonb WHERE id = $1 AND token = $2 AND {STILL_RUNS} RETURNING id
+"""  # noqa: S608 -- composed of constants
 
 NEXT_IN_LANES = f"""
 UPDATE job SET dispatched_at = now(), dispatch_no = dispatch_no + 1
@@ -165,7 +165,7 @@ _COUNT_DEATHS = """
                    finished_at = CASE WHEN deaths + 1 >= {most} OR cancel_asked_at IS NOT NULL THEN now() END,
                    reason = CASE WHEN deaths + 1 >= {most}
                                  THEN format('its process died %s times', deaths + 1) END
-    FROM dead WHERE job.id = dead.id
+    WHERE job.id = ANY(ARRAY(SELECT id FROM dead))
     RETURNING job.id, job.token, job.kind, job.queue, job.business_id, job.dispatch_no, job.state
 ), attempt AS (
     UPDATE job_attempt SET ended_at = now(), reason = '{reason}',
@@ -184,7 +184,7 @@ BURY = f"""
 WITH dead AS (
     SELECT job.id, job.token FROM job
     JOIN unnest($1::text[], $2::bigint[]) AS held (id, token) ON job.id = held.id AND job.token = held.token
-    WHERE job.state = 'running' FOR UPDATE OF job
+    WHERE job.id = ANY($1::text[]) AND {STILL_RUNS} FOR UPDATE OF job
 ){_COUNT_DEATHS.format(most="$3", reason="its process died of it")}"""  # noqa: S608 -- composed of constants
 
 # A lease that ran out is counted as a death, for nobody else could tell. The process that held it takes that

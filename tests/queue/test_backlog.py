@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from server.queue import statements
+from server.queue import effects, statements
 from server.queue.dispatch import BACKLOG_KEY
 from server.queue.kinds import Urgency
 from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW
@@ -62,6 +62,13 @@ ASKED = {
     "next in lanes": (statements.NEXT_IN_LANES, "'{lane 1,lane 2}'"),
     "claim": (statements.CLAIM, "'{none-1,none-2}', 15, 'a worker'"),
     "renew": (statements.RENEW, "'{none-1,none-2}', '{1,1}', 15"),
+    "fence": (statements.FENCE, "'none', 1"),
+    "claim of": (statements.CLAIM_OF, "'none', 1"),
+    "progress": (statements.PROGRESS, "'none', 1, '{}', 1, 1"),
+    "checkpoint": (statements.CHECKPOINT, "'none', 1, '{}'"),
+    "begin to send": (effects.BEGIN, "'none', 'none', 1"),
+    "free leases": (statements.FREE_EXPIRED_LEASES, "1000, 3"),
+    "bury": (statements.BURY, "'{none-1,none-2}', '{1,1}', 3"),
     "end": (statements.END, "'{none-1,none-2}', '{1,1}', '{done,done}', '{x,x}', '{NULL,NULL}', '{0,0}'"),
 }
 
