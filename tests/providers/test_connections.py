@@ -40,6 +40,7 @@ async def test_a_connection_is_let_go_well_before_a_node_server_closes_it(closin
     assert IDLE_S <= NODE_CLOSES_IDLE_AFTER_S / 2
     async with open_connections() as http:
         await http.post(closing.url, timeout=5)
+        # Nothing is waited for here: to lie idle for so long is what is tested.
         await asyncio.sleep(IDLE_S * 1.1)
 
         answer = await http.post(closing.url, timeout=5)
