@@ -6,9 +6,7 @@ import argparse
 import asyncio
 import getpass
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -27,13 +25,12 @@ from server.queue.operators import (
     Operators,
     Selection,
 )
+from server.stack.tables import age, table
 
 SUSPENDED = "Suspended by `rq suspend`: no worker takes anything until `rq resume`."
 REDIS_AWAY = "Redis does not answer: work waits in PostgreSQL, and goes on when it is back."
 CLEAR = "\x1b[H\x1b[2J"
 SHOWN = 12
-WIDEST = 240
-INDENT = "    "
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # What it did, or would do, in words.
@@ -171,11 +168,11 @@ async def _suspension(operators: Operators) -> list[str]:
 
 
 def _queues(told: Sequence[asyncpg.Record]) -> str:
-    return _table(
+    return table(
         ["QUEUE", "KIND", "READY", "RUNNING", "OLDEST", ""],
         [
             [
-                *(row["queue"], row["kind"], row["ready"], row["running"], _age(row["oldest_s"])),
+                *(row["queue"], row["kind"], row["ready"], row["running"], age(row["oldest_s"])),
                 "paused" if row["paused"] else "",
             ]
             for row in told
@@ -185,10 +182,10 @@ def _queues(told: Sequence[asyncpg.Record]) -> str:
 
 
 def _pauses(told: Sequence[asyncpg.Record]) -> str:
-    return _table(
+    return table(
         ["PAUSED", "SINCE", "BY", "REASON"],
         [
-            [f"{row['sort']} {row['name']}", _age(row["since_s"]), row["paused_by"], row["reason"]]
+            [f"{row['sort']} {row['name']}", age(row["since_s"]), row["paused_by"], row["reason"]]
             for row in told
         ],
         none="Nothing is paused.",
@@ -196,11 +193,11 @@ def _pauses(told: Sequence[asyncpg.Record]) -> str:
 
 
 def _running(told: Sequence[asyncpg.Record]) -> str:
-    return _table(
+    return table(
         ["RUNNING", "BUSINESS", "TRY", "FOR", "HOW FAR, AND WHERE"],
         [
             [
-                *(row["id"], row["business_id"] or "-", row["attempts"], _age(row["running_s"])),
+                *(row["id"], row["business_id"] or "-", row["attempts"], age(row["running_s"])),
                 ", ".join(filter(None, [_progress(row), row["worker"]])),
             ]
             for row in told
@@ -213,14 +210,14 @@ def _progress(row: asyncpg.Record) -> str:
     if row["total"] is None:
         return ""
     how_far, age_s = f"{row['progress_share'] // 10} % of {row['total']}", row["progress_age_s"]
-    return f"{how_far} (no news for {_age(age_s)})" if age_s > STALE_AFTER_S else how_far
+    return f"{how_far} (no news for {age(age_s)})" if age_s > STALE_AFTER_S else how_far
 
 
 def _unknown(told: Sequence[asyncpg.Record]) -> str:
-    return _table(
+    return table(
         ["UNKNOWN EFFECT", "BUSINESS", "PROVIDER", "SINCE", "REASON"],
         [
-            [row["key"], row["business_id"], row["provider"], _age(row["since_s"]), row["reason"]]
+            [row["key"], row["business_id"], row["provider"], age(row["since_s"]), row["reason"]]
             for row in told
         ],
         none="No effect is unknown.",
@@ -228,10 +225,10 @@ def _unknown(told: Sequence[asyncpg.Record]) -> str:
 
 
 def _ended_badly(told: Sequence[asyncpg.Record]) -> str:
-    return _table(
+    return table(
         ["ENDED BADLY", "BUSINESS", "STATE", "AGO", "REASON"],
         [
-            [row["id"], row["business_id"] or "-", row["state"], _age(row["ended_s"]), row["reason"]]
+            [row["id"], row["business_id"] or "-", row["state"], age(row["ended_s"]), row["reason"]]
             for row in told
         ],
         none="Nothing ended badly.",
@@ -283,48 +280,3 @@ async def _told_of_quarantine(operators: Operators, options: argparse.Namespace)
 async def _settle(operators: Operators, options: argparse.Namespace) -> str:
     await operators.settle(options.key, EffectState(options.state), reason=options.reason)
     return f"{options.key} is {options.state}."
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, none: str) -> str:
-    """Lay rows out; where a terminal is too narrow, the last column stands below its row."""
-    if not rows:
-        return none
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    told = [[_shown(one) for one in row] for row in rows]
-    whole = _lines([list(heads), *told])
-    if width is None or max(map(len, whole)) <= width:
-        return "\n".join(whole)
-    head, *narrow = _lines([list(heads[:-1]), *(row[:-1] for row in told)])
-    below = (textwrap.wrap(row[-1], max(width - len(INDENT), 1)) for row in told)
-    return "\n".join(
-        [
-            head,
-            *(line for row, rest in zip(narrow, below, strict=True) for line in [row, *map(_indented, rest)]),
-        ]
-    )
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(one.ljust(width) for one, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
-def _indented(line: str) -> str:
-    return f"{INDENT}{line}"
-
-
-def _shown(value: object) -> str:
-    # Reasons may quote the outside world: nothing in them may steer the terminal.
-    text = "".join(one if one.isprintable() else " " for one in str(value if value is not None else ""))
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
-
-
-def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
