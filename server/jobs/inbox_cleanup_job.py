@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.domains import messaging
+from server.errors import Snooze
 from server.queue import Run, handles, upkeep
 from server.queue.catalog import InboxCleanup
 
@@ -13,6 +14,14 @@ ROWS_A_RUN = 10_000
 
 @handles(InboxCleanup)
 async def inbox_cleanup_job(run: Run, _payload: InboxCleanup) -> None:
-    """Delete a bounded number of rows; the next slot takes the rest."""
-    await messaging.forget_old_events(run, older_than_days=KEEP_DAYS, limit=ROWS_A_RUN)
-    await upkeep.forget_finished_jobs(run, older_than_days=KEEP_DAYS, limit=ROWS_A_RUN)
+    """Delete a bounded number of rows of each sort, and come again while there are more."""
+    forgotten = [
+        await forget(run, older_than_days=KEEP_DAYS, limit=ROWS_A_RUN)
+        for forget in (
+            messaging.forget_old_events,
+            upkeep.forget_finished_jobs,
+            upkeep.forget_old_slots,
+        )
+    ]
+    if max(forgotten) >= ROWS_A_RUN:
+        raise Snooze("there is more to forget", for_s=1)

@@ -17,8 +17,17 @@ DELETE FROM schedule_slot WHERE (schedule, slot) IN (
 """
 
 
-async def forget_finished_jobs(run: Run, *, older_than_days: int, limit: int) -> None:
-    """Delete old finished jobs with their attempts, and old slots; failed ones stay until looked at."""
+async def forget_finished_jobs(run: Run, *, older_than_days: int, limit: int) -> int:
+    """Delete old finished jobs with their attempts; failed ones stay until looked at. Return how many."""
+    return await _forget(run, FORGET_JOBS, older_than_days, limit)
+
+
+async def forget_old_slots(run: Run, *, older_than_days: int, limit: int) -> int:
+    """Delete old slots; return how many."""
+    return await _forget(run, FORGET_SLOTS, older_than_days, limit)
+
+
+async def _forget(run: Run, statement: str, older_than_days: int, limit: int) -> int:
     async with run.database.driver() as connection:
-        await connection.execute(FORGET_JOBS, older_than_days, limit)
-        await connection.execute(FORGET_SLOTS, older_than_days, limit)
+        command: str = await connection.execute(statement, older_than_days, limit)
+    return int(command.rpartition(" ")[2])

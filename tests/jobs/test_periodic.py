@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.jobs import load_handlers
+from server.jobs import inbox_cleanup_job, load_handlers
 from server.ports import Outside
+from server.queue import enqueue
 from server.queue.catalog import InboxCleanup, LoginCleanup, WhatsappSessionsCleanup
 from tests.engine import eventually
 
@@ -20,8 +21,6 @@ def handlers():
 
 
 async def run_job(engine, payload):
-    from server.queue import enqueue
-
     async with engine.worker.transaction() as session:
         job_id = await enqueue(session, payload)
     async with engine.working(outside=Outside(channels={})):
@@ -67,3 +66,25 @@ async def test_finished_jobs_are_forgotten_after_a_month_and_failed_ones_are_kep
         return [row["id"] for row in rows] == ["bad", "new"]
 
     await eventually(forgotten)
+
+
+async def test_a_year_of_jobs_and_slots_is_forgotten_a_bounded_number_of_rows_at_a_time(engine, monkeypatch):
+    monkeypatch.setattr(inbox_cleanup_job, "ROWS_A_RUN", 2)
+    await engine.look.execute(
+        "INSERT INTO job (id, kind, queue, urgency, state, finished_at)"
+        " SELECT 'old' || n, 'x', 'default', 0, 'done', now() - interval '40 days'"
+        " FROM generate_series(1, 3) AS n;"
+        "INSERT INTO schedule (name, watermark) VALUES ('a schedule', now());"
+        "INSERT INTO schedule_slot (schedule, slot, state, reason, created_at)"
+        " SELECT 'a schedule', at, 'skipped', 'old', at"
+        " FROM generate_series(1, 5) AS n, LATERAL (SELECT now() - n * interval '40 days') AS past (at)"
+    )
+    async with engine.worker.transaction() as session:
+        job_id = await enqueue(session, InboxCleanup(SLOT))
+
+    async with engine.working():
+        assert await engine.until_dispatched_and(job_id, "done", "failed") == "done"
+
+    assert await engine.look.fetchval("SELECT count(*) FROM job WHERE kind = 'x'") == 0
+    assert await engine.look.fetchval("SELECT count(*) FROM schedule_slot") == 0
+    assert await engine.look.fetchval("SELECT attempts FROM job WHERE id = $1", job_id) == 1
