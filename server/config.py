@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         default="UTC", description="Time zone of the daily entries of the timetable."
     )
     scheduler_cycle_s: float = Field(
-        default=1.0, ge=0.1, le=60, description="Seconds between two looks at what is due."
+        default=0.5, ge=0.1, le=60, description="Most seconds between two looks at what is due."
     )
     scheduler_lock_ttl_s: int = Field(
         default=12, ge=3, le=90, description="Seconds after which an abandoned scheduler lock frees itself."

@@ -38,6 +38,7 @@ WITHOUT_MODELS = frozenset(
         "effect",
         "schedule",
         "schedule_slot",
+        "schedule_audit",
         "alembic_version",
     }
 )

@@ -76,6 +76,11 @@ PAUSES = """
 SELECT sort, count(*) AS pauses, extract(epoch FROM now() - min(paused_at))::float8 AS oldest_s
 FROM job_pause WHERE resumed_at IS NULL GROUP BY sort
 """
+SCHEDULES = """
+SELECT greatest(extract(epoch FROM now() - min(next_slot)), 0)::float8 AS lag_s,
+       count(*) FILTER (WHERE trouble IS NOT NULL) AS in_trouble
+FROM schedule
+"""
 # A lane stands still where its head waits for its next try while what came after it is due.
 LANES_BLOCKED = """
 SELECT count(DISTINCT head.lane) FROM job AS head
@@ -93,6 +98,7 @@ class Reading:
     set_aside: Sequence[asyncpg.Record]
     effects: Sequence[asyncpg.Record]
     pauses: Sequence[asyncpg.Record]
+    schedules: asyncpg.Record
     lanes_blocked: int
     at: float
     took_s: float
@@ -130,12 +136,15 @@ class Figures(Collector):
                 set_aside = await connection.fetch(SET_ASIDE, sorted(KINDS), MOST_COUNTED)
                 effects = await connection.fetch(EFFECTS)
                 pauses = await connection.fetch(PAUSES)
+                schedules = await connection.fetchrow(SCHEDULES)
                 lanes = await connection.fetchval(LANES_BLOCKED)
         except StoreUnavailableError:
             # The cycle and /readyz tell of it; these figures grow old and disappear.
             return
         self._newest = Reading(
-            open_jobs, set_aside, effects, pauses, lanes, at=started, took_s=monotonic_s() - started
+            *(open_jobs, set_aside, effects, pauses, schedules, lanes),
+            at=started,
+            took_s=monotonic_s() - started,
         )
 
     def collect(self) -> Iterator[Metric]:
@@ -151,6 +160,7 @@ class Figures(Collector):
             yield from _jobs(newest)
             yield from _effects(newest)
             yield from _pauses(newest)
+            yield from _schedules(newest)
             lanes = _gauge("lanes_blocked", "Lanes that wait for the next try of their first job.")
             lanes.add_metric([], newest.lanes_blocked)
             yield lanes
@@ -205,6 +215,14 @@ def _pauses(reading: Reading) -> Iterator[Metric]:
     oldest = max((row["oldest_s"] for row in reading.pauses), default=0)
     yield _filled(_gauge("pauses", "Pauses that are in force.", "sort"), counts)
     yield _filled(_gauge("oldest_pause_seconds", "How long the oldest of them lasts."), {(): oldest})
+
+
+def _schedules(reading: Reading) -> Iterator[Metric]:
+    lag_s, in_trouble = reading.schedules["lag_s"], reading.schedules["in_trouble"]
+    yield _filled(_gauge("schedule_lag_seconds", "How long the oldest due slot waits."), {(): lag_s})
+    yield _filled(
+        _gauge("schedules_in_trouble", "Schedules of which no slot can be enqueued."), {(): in_trouble}
+    )
 
 
 def _filled(family: GaugeMetricFamily, values: dict[Any, float]) -> GaugeMetricFamily:

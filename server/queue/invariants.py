@@ -72,6 +72,13 @@ IN_DATABASE: Mapping[str, str] = {
     "I6 a slot that was neither enqueued nor skipped with a reason": """
         SELECT schedule || ' ' || slot AS what FROM schedule_slot
         WHERE (state = 'enqueued' AND job_id IS NULL) OR (state = 'skipped' AND reason IS NULL)""",
+    "I6 a slot without the job that it was enqueued with": """
+        SELECT schedule || ' ' || slot AS what FROM schedule_slot
+        WHERE job_id IS NOT NULL AND created_at > now() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM job WHERE job.id = schedule_slot.job_id)""",
+    "I6 a slot that its schedule has not come to": """
+        SELECT schedule || ' ' || slot AS what FROM schedule_slot JOIN schedule ON name = schedule
+        WHERE slot > watermark AND asked_by IS NULL""",
     "I7 progress that does not add up": """
         SELECT id AS what FROM job
         WHERE progress IS NOT NULL AND (progress ->> 'total')::bigint IS DISTINCT FROM

@@ -88,6 +88,21 @@ class Sweeper:
             dispatched=dispatched,
         )
 
+    async def dispatch(self) -> int:
+        """Hand over what came due; return how much. Redis being away leaves it for the next time."""
+        try:
+            return await self._window.fill(SCHEDULERS_WINDOW)
+        except (RedisError, OSError) as error:
+            log.warning("redis_away", error=type(error).__name__)
+            return 0
+
+    async def knows_redis(self) -> bool:
+        """Tell whether Redis still holds what was put into it: it was neither flushed nor replaced."""
+        try:
+            return bool(await self._redis.exists(GENERATION_KEY))
+        except (RedisError, OSError):
+            return True
+
     async def _find_lost(self, connection: asyncpg.Connection) -> int:
         new_generation = await self._redis.set(GENERATION_KEY, "1", nx=True)
         age_s = 0.0 if new_generation else SUSPECT_AFTER_S

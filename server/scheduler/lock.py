@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from dataclasses import dataclass
 from enum import StrEnum
 from secrets import token_hex
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-KEY = "scheduler:global_lock"
-RENEW = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
+from server.queue.schedules import LOCK_KEY
+
+# Renew it, or take it where it is free; otherwise say how many milliseconds its owner's renewal still lasts.
+HOLD = """
+local owner = redis.call('GET', KEYS[1])
+if not owner or owner == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    return -1
+end
+return redis.call('PTTL', KEYS[1])
 """
 RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -27,27 +36,36 @@ class Hold(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True)
+class Held:
+    """Who has the lock, and for how many seconds another has not been heard of."""
+
+    by: Hold
+    silent_s: float = 0.0
+
+
 class GlobalLock:
     """A lock with an owner's token and a time to live; released only by its owner."""
 
     def __init__(self, redis: Redis, *, ttl_s: int) -> None:
         self._redis = redis
-        self._ttl_ms = ttl_s * 1000
-        self.token = token_hex(16)
+        self._ttl_s = ttl_s
+        # Who it is stands first, for whoever looks the lock up.
+        self.token = f"{socket.gethostname()}:{os.getpid()}:{token_hex(8)}"
 
-    async def hold(self) -> Hold:
+    async def hold(self) -> Held:
         """Take the lock or renew it."""
         try:
-            if await self._redis.eval(RENEW, 1, KEY, self.token, self._ttl_ms):
-                return Hold.OURS
-            taken = await self._redis.set(KEY, self.token, nx=True, px=self._ttl_ms)
+            left_ms = await self._redis.eval(HOLD, 1, LOCK_KEY, self.token, self._ttl_s * 1000)
         except (RedisError, OSError):
-            return Hold.UNKNOWN
-        return Hold.OURS if taken else Hold.ANOTHER
+            return Held(Hold.UNKNOWN)
+        if left_ms == -1:
+            return Held(Hold.OURS)
+        return Held(Hold.ANOTHER, max(self._ttl_s - left_ms / 1000, 0.0))
 
     async def release(self) -> None:
         """Free the lock if it is ours."""
         try:
-            await self._redis.eval(RELEASE, 1, KEY, self.token)
+            await self._redis.eval(RELEASE, 1, LOCK_KEY, self.token)
         except (RedisError, OSError):
             return

@@ -39,8 +39,7 @@ def test_every_kind_uses_a_queue_that_workers_listen_to():
 
 def test_the_timetable_asks_for_kinds_by_their_own_names():
     for entry in TIMETABLE:
-        assert entry.name in KINDS
-        assert entry.payload is KINDS[entry.name].payload_type
+        assert KINDS[entry.kind.name].payload_type is entry.payload_type
 
 
 def test_a_payload_says_what_it_is_for():

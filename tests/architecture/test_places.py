@@ -30,7 +30,6 @@ READS_ENVIRONMENT = {
 }
 READS_CLOCK = {
     "server/clock.py": "the clock",
-    "server/scheduler/schedule.py": "any moment will do to see whether a cron expression can be read",
 }
 CLOCK = re.compile(r"(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|monotonic|monotonic_ns))$")
 CATCHES_EVERYTHING = {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
 
 ROLES = ("prosaas_api", "prosaas_worker", "prosaas_scheduler")
 WITHOUT_WALL = {
-    "schedule": "the timetable of the installation, of no business",
-    "schedule_slot": "the timetable of the installation, of no business",
     "job_pause": "what the installation's operator keeps waiting; the api cannot read it",
     "provider_account": "breakers and rate limits; its names say nothing, and the api cannot read it",
     "alembic_version": "the schema's own version",
@@ -19,11 +18,13 @@ WITHOUT_BUSINESS_ID = {
     "business": "it is the tenant",
     "user_account": "a person may belong to several businesses; walled by membership",
 }
+JOBS = ("job", "job_attempt", "job_audit", "effect")
+SCHEDULES = ("schedule", "schedule_slot", "schedule_audit")
 # What carries the work of all businesses is open to those who run and sweep it, and to nobody else.
 OPEN: dict[str, set[str]] = {
     "prosaas_api": set(),
-    "prosaas_worker": {"business", "job", "job_attempt", "job_audit", "effect"},
-    "prosaas_scheduler": {"business", "job", "job_attempt", "job_audit", "effect"},
+    "prosaas_worker": {"business", *SCHEDULES, *JOBS},
+    "prosaas_scheduler": {"business", *SCHEDULES, *JOBS},
 }
 TABLES = """
     SELECT relname AS name, relrowsecurity AND relforcerowsecurity AS walled FROM pg_class
@@ -109,9 +110,9 @@ async def test_a_query_that_forgot_its_filter_returns_nothing(clean_database, lo
 async def test_the_api_cannot_run_a_job_or_invent_its_outcome(look):
     for column in ("state", "token", "attempts", "lease_until", "due_at", "finished_at", "payload"):
         assert not await allowed(look, "prosaas_api", "job", "UPDATE", column)
-    for table in ("job", "job_attempt", "job_audit", "effect"):
+    for table in JOBS:
         assert not await allowed(look, "prosaas_api", table, "DELETE")
-    for table in ("job_attempt", "job_audit", "effect", "schedule", "schedule_slot"):
+    for table in ("job_attempt", "job_audit", "effect"):
         assert not await allowed(look, "prosaas_api", table, "INSERT")
         assert not await allowed(look, "prosaas_api", table, "UPDATE")
 
@@ -139,6 +140,36 @@ async def test_the_scheduler_reads_no_message_and_no_contact(look):
         "channel",
     ):
         assert not await allowed(look, "prosaas_scheduler", table, "SELECT")
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("UPDATE schedule SET paused_by = 'api'", "schedule"),
+        ("DELETE FROM schedule", "schedule"),
+        ("INSERT INTO schedule (name, watermark) VALUES ('another', now())", "schedule"),
+        ("INSERT INTO schedule (name, watermark, business_id) VALUES ('another', now(), 7)", "schedule"),
+        (
+            "INSERT INTO schedule_slot (schedule, slot, state) VALUES ('house', now(), 'skipped')",
+            "schedule_slot",
+        ),
+    ],
+)
+async def test_the_api_touches_no_schedule_but_its_businesss_own(clean_database, look, statement, table):
+    await look.execute(
+        "INSERT INTO business (id, name) VALUES (6, 'Dana'), (7, 'Noa');"
+        "INSERT INTO schedule (name, watermark, business_id) VALUES ('house', now(), NULL), ('noa', now(), 7)"
+    )
+    before = await look.fetch(f"SELECT * FROM {table}")
+
+    async with look.transaction():
+        await look.execute("SELECT set_config('prosaas.businesses', '6', true)")
+        await look.execute("SET LOCAL ROLE prosaas_api")
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            async with look.transaction():
+                await look.execute(statement)
+
+    assert await look.fetch(f"SELECT * FROM {table}") == before
 
 
 async def test_the_worker_keeps_no_time(look):

@@ -44,7 +44,10 @@ def timetable() -> str:
     """Return the scheduler's timetable in its own order."""
     return _table(
         ("Entry", "Cron", "Missed slots", "Longest age"),
-        ((f"`{entry.name}`", f"`{entry.cron}`", entry.catch_up.value, _hours(entry)) for entry in TIMETABLE),
+        (
+            (f"`{entry.kind.name}`", f"`{entry.cron}`", entry.catch_up.value, _hours(entry))
+            for entry in TIMETABLE
+        ),
     )
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, needs_libfaketime]
 HOURS = 7200
 ROLES = ("api", "worker", "scheduler")
 EVERY_FIVE_MINUTES = "whatsapp_sessions_cleanup_job"
-GO_BACK = "UPDATE schedule SET watermark = $2 WHERE name = $1"
+GO_BACK = "UPDATE schedule SET watermark = $2, next_slot = $2 WHERE name = $1"
 SLOTS_ARE_RIGHT = """
 SELECT (SELECT array_agg(slot ORDER BY slot) FROM schedule_slot WHERE schedule = $1)
      = (SELECT array_agg(slot ORDER BY slot)

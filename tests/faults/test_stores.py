@@ -17,6 +17,9 @@ SELECT count(*) FROM job WHERE urgency > 0 AND started_at < (
     WHERE attempt.token = 1 AND reply.urgency = 0 AND reply.payload ->> 'event_id' IN (
         SELECT id::text FROM inbox_event WHERE event_id LIKE 'G0N%'))
 """
+GO_BACK = """
+UPDATE schedule SET (watermark, next_slot) = (now() - interval '21 minutes', now() - interval '21 minutes')
+"""
 SLOTS = "SELECT count(*) >= 4 FROM schedule_slot WHERE schedule = 'whatsapp_sessions_cleanup_job'"
 
 
@@ -152,7 +155,7 @@ async def test_nothing_is_acknowledged_while_postgresql_is_stalled(house, table)
 @pytest.mark.slow
 @pytest.mark.fault("F12")
 async def test_a_scheduler_whose_timetable_is_locked_is_not_stuck(house):
-    await house.value("UPDATE schedule SET watermark = now() - interval '21 minutes'")
+    await house.value(GO_BACK)
     locker = await asyncpg.connect(house.addresses.database_url)
     held = locker.transaction()
     await held.start()

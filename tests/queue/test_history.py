@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.queue import figures, statements
+from server.scheduler import look
 from tests.engine import BUSINESS
 
 FINISHED = 20_000
@@ -42,6 +43,7 @@ STATEMENTS: Mapping[str, tuple[str, list[Any]]] = {
     "mark seen": (statements.MARK_SEEN, [["old-6-1"]]),
     "lives": (statements.LIVES, ["old-6-1", 1]),
     "strays": (statements.STRAYS, ["gone"]),
+    "look": (look.JOBS, [15.0]),
     "figures: open": (figures.OPEN, ["waits"]),
     "figures: set aside": (figures.SET_ASIDE, [["old_job"], 10_000]),
     "figures: effects": (figures.EFFECTS, []),

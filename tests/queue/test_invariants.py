@@ -121,6 +121,8 @@ BROKEN = [
     ),
     ("I6", "UPDATE schedule_slot SET job_id = NULL"),
     ("I6", "UPDATE schedule_slot SET reason = NULL"),
+    ("I6", "UPDATE schedule_slot SET job_id = 'another' WHERE job_id IS NOT NULL"),
+    ("I6", "UPDATE schedule SET watermark = watermark - interval '1 s'"),
     ("I7", """UPDATE job SET progress = '{"total": 10, "done": 4, "planned": 5}' WHERE id = 'running'"""),
     ("I7", """UPDATE job SET progress = '{"total": 10}' WHERE id = 'running'"""),
     ("I8", "UPDATE job_attempt SET token = 2 WHERE job_id = 'answered'"),
