@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add_jobs_verb(jobs)
     jobs.set_defaults(verb=_jobs)
+    schedule = verbs.add_parser("schedule", help="show the timetable; run, pause or resume its entries")
+    from server.stack.schedule import add_schedule_verb
+
+    add_schedule_verb(schedule)
+    schedule.set_defaults(verb=_schedule)
     return parser
 
 
@@ -97,14 +102,22 @@ async def _invariants(options: argparse.Namespace) -> int:
 
 
 async def _jobs(options: argparse.Namespace) -> int:
-    from server.stack import reach
     from server.stack.jobs import run_jobs_verb
 
+    return await _tell(run_jobs_verb, options)
+
+
+async def _schedule(options: argparse.Namespace) -> int:
+    from server.stack.schedule import run_schedule_verb
+
+    return await _tell(run_schedule_verb, options)
+
+
+async def _tell(verb: Callable[..., Coroutine[None, None, str]], options: argparse.Namespace) -> int:
+    from server.stack import reach
+
     settings = _settings()
-    told = await run_jobs_verb(
-        options, database_url=reach.database_url(settings), redis_url=reach.redis_url(settings)
-    )
-    print(told)
+    print(await verb(options, database_url=reach.database_url(settings), redis_url=reach.redis_url(settings)))
     return 0
 
 
