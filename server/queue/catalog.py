@@ -51,6 +51,23 @@ class ReplyDoubted:
     tries: int
 
 
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class RemindersTick:
+    """Raise what came of reminders: 30 and 15 minutes before they are due, and when they are."""
+
+    slot: datetime
+
+
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class ReminderRecurs:
+    """Make the reminder of one slot of a series that comes again and again, and the one after it."""
+
+    series_id: UUID
+    slot: datetime
+
+
 @job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
 @dataclass(frozen=True)
 class WhatsappSessionsCleanup:
@@ -71,5 +88,13 @@ class InboxCleanup:
 @dataclass(frozen=True)
 class LoginCleanup:
     """Delete expired log-in sessions and one-time links."""
+
+    slot: datetime
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class RemindersCleanup:
+    """Forget reminders that were done or cancelled 90 days ago or more, with what was logged of them."""
 
     slot: datetime

@@ -9,7 +9,13 @@ from typing import Any
 
 from server import clock
 from server.errors import BadInputError, StartRefusedError
-from server.queue.catalog import InboxCleanup, LoginCleanup, WhatsappSessionsCleanup
+from server.queue.catalog import (
+    InboxCleanup,
+    LoginCleanup,
+    RemindersCleanup,
+    RemindersTick,
+    WhatsappSessionsCleanup,
+)
 from server.queue.kinds import KIND_OF, JobKind
 from server.queue.slots import CatchUp, Plan
 from server.queue.timekeeping import payload_at
@@ -40,7 +46,9 @@ class Entry:
 
 
 TIMETABLE = (
+    Entry(RemindersTick, "* * * * *"),
     Entry(WhatsappSessionsCleanup, "*/5 * * * *"),
+    Entry(RemindersCleanup, "0 3 * * *"),
     Entry(InboxCleanup, "30 3 * * *"),
     Entry(LoginCleanup, "45 3 * * *"),
 )

@@ -138,8 +138,21 @@ async def test_the_scheduler_reads_no_message_and_no_contact(look):
         "lead",
         "user_account",
         "channel",
+        "reminder",
+        "reminder_series",
+        "reminder_push_log",
     ):
         assert not await allowed(look, "prosaas_scheduler", table, "SELECT")
+
+
+async def test_the_api_neither_says_what_was_raised_nor_forgets_a_reminder(look):
+    for table, rights in (
+        ("reminder_push_log", ("INSERT", "UPDATE", "DELETE")),
+        ("reminder", ("DELETE",)),
+        ("reminder_series", ("DELETE",)),
+    ):
+        for right in rights:
+            assert not await allowed(look, "prosaas_api", table, right)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
 from redis.asyncio import Redis
@@ -15,15 +16,23 @@ from server.db.session import Database
 from server.domains.messaging import NOBODY_KNOWS
 from server.domains.messaging.sessions import AT_ONCE
 from server.queue import enqueue
-from server.queue.catalog import InboxCleanup, LoginCleanup, WhatsappSessionsCleanup
+from server.queue.catalog import (
+    InboxCleanup,
+    LoginCleanup,
+    ReminderRecurs,
+    RemindersCleanup,
+    RemindersTick,
+    WhatsappSessionsCleanup,
+)
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.queue.operators import Operators
-from tests.engine import eventually
+from tests.engine import BUSINESS, eventually
 from tests.faults.senders import tell, tell_all
 from tests.processes import Installation
 
 SLOT = datetime(2026, 1, 1, tzinfo=UTC)
+SERIES = UUID(int=36)
 # Whose customers they are: `senders.tell` writes a group into the phone number.
 ASKED, GIVEN_UP, SETTLED, DOUBTED, QUIET = 31, 32, 33, 34, 35
 CONVERSATION = "conversation.address LIKE '97251{group}%'"
@@ -186,6 +195,43 @@ async def expire(house: Installation) -> None:
         )
 
 
+async def remind(house: Installation) -> None:
+    """Have a reminder for tomorrow."""
+    await house.value(
+        "INSERT INTO reminder (business_id, text, due_at, raise_at, made_by)"
+        " VALUES ($1, 'due', now() + interval '1 day', now() + interval '1 day', 'a test')",
+        BUSINESS,
+    )
+
+
+async def come_due(house: Installation) -> None:
+    """Have it due now, and ask for a tick: one of the timetable's may be the one that sees it."""
+    await house.value("UPDATE reminder SET due_at = now(), raise_at = now() WHERE text = 'due'")
+    await ask(house, RemindersTick(SLOT))
+
+
+async def end_reminders(house: Installation) -> None:
+    """Have a reminder that was done long ago, and was raised."""
+    await house.value(
+        "WITH done AS (INSERT INTO reminder (business_id, text, due_at, made_by, state, ended_at)"
+        " VALUES ($1, 'done', now(), 'a test', 'done', now() - interval '100 days') RETURNING *)"
+        " INSERT INTO reminder_push_log (reminder_id, due_at, offset_min, business_id, state)"
+        " SELECT id, due_at, 0, business_id, 'raised' FROM done",
+        BUSINESS,
+    )
+
+
+async def repeat(house: Installation) -> None:
+    """Have a series of reminders that made none yet."""
+    await house.value(
+        "INSERT INTO reminder_series (id, business_id, schedule, cron, zone, text, made_by)"
+        " VALUES ($1, $2, 'a test', '0 8 * * *', 'UTC', 'again', 'a test')",
+        SERIES,
+        BUSINESS,
+    )
+
+
+EVERY_LOG = "LOCK TABLE reminder_push_log IN EXCLUSIVE MODE"
 EVERY_CONVERSATION = "LOCK TABLE conversation IN EXCLUSIVE MODE"
 MESSAGES = (
     "FROM message JOIN conversation ON conversation.id = message.conversation_id WHERE {conversation} AND "
@@ -195,6 +241,8 @@ SESSIONS = (
 )
 OLD_EVENTS = "SELECT FROM inbox_event WHERE received_at < now() - interval '30 days'"
 OLD_SLOTS = "SELECT FROM schedule_slot WHERE created_at < now() - interval '30 days'"
+RAISED = "FROM reminder_push_log JOIN reminder ON reminder.id = reminder_id WHERE reminder.text"
+AGAIN = f"FROM reminder WHERE series_id = '{SERIES}'"
 OLD_LOGINS = "SELECT FROM login_session WHERE token_digest = 'old'"
 OLD_LINKS = "SELECT FROM entry_link WHERE token_digest = 'old'"
 WORKS: Mapping[str, Work] = {
@@ -261,5 +309,28 @@ WORKS: Mapping[str, Work] = {
         f"SELECT EXISTS ({OLD_LOGINS}) AND EXISTS ({OLD_LINKS})",
         f"SELECT NOT EXISTS ({OLD_LOGINS}) AND NOT EXISTS ({OLD_LINKS})",
         after=expire,
+    ),
+    "reminders_tick_job": Work(
+        EVERY_LOG,
+        come_due,
+        f"SELECT count(*) = 0 {RAISED} = 'due'",
+        "SELECT array_agg(offset_min || reminder_push_log.state ORDER BY offset_min)"
+        f" = '{{0raised,15skipped,30skipped}}' {RAISED} = 'due'",
+        after=remind,
+    ),
+    # What was logged goes with its reminder.
+    "reminders_cleanup_job": Work(
+        EVERY_LOG,
+        lambda house: ask(house, RemindersCleanup(SLOT)),
+        f"SELECT count(*) = 1 {RAISED} = 'done'",
+        f"SELECT count(*) = 0 {RAISED} = 'done'",
+        after=end_reminders,
+    ),
+    "reminder_recurs_job": Work(
+        "SELECT FROM reminder_series FOR UPDATE",
+        lambda house: ask(house, ReminderRecurs(SERIES, SLOT), business_id=BUSINESS),
+        f"SELECT count(*) = 0 {AGAIN}",
+        f"SELECT count(*) = 2 {AGAIN}",
+        after=repeat,
     ),
 }

@@ -9,7 +9,13 @@ import pytest
 from server.jobs import inbox_cleanup_job, load_handlers
 from server.ports import Outside
 from server.queue import enqueue
-from server.queue.catalog import InboxCleanup, LoginCleanup, WhatsappSessionsCleanup
+from server.queue.catalog import (
+    InboxCleanup,
+    LoginCleanup,
+    RemindersCleanup,
+    RemindersTick,
+    WhatsappSessionsCleanup,
+)
 from tests.engine import eventually
 
 SLOT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +33,13 @@ async def run_job(engine, payload):
         return await engine.until_state(job_id, "done", "failed")
 
 
-@pytest.mark.parametrize("kind", [WhatsappSessionsCleanup, InboxCleanup, LoginCleanup])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(RemindersTick, WhatsappSessionsCleanup, RemindersCleanup),
+        *(InboxCleanup, LoginCleanup),
+    ],
+)
 async def test_a_periodic_job_ends_well_with_nothing_to_do(engine, kind):
     assert await run_job(engine, kind(SLOT)) == "done"
 

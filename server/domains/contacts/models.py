@@ -14,7 +14,10 @@ class Contact(Base):
     """A person who wrote or called; `name` is what they call themselves, None until they say."""
 
     __tablename__ = "contact"
-    __table_args__ = (Index("contact_business", "business_id", "created_at"),)
+    __table_args__ = (
+        UniqueConstraint("business_id", "id"),
+        Index("contact_business", "business_id", "created_at"),
+    )
 
     id: Mapped[Id]
     business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))

@@ -12,7 +12,7 @@ from server.domains.messaging.models import (
 )
 from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
 from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
-from server.domains.messaging.service import process_event
+from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "UnknownBusinessError",
     "WrongSecretError",
     "call_if_in_doubt",
+    "call_person",
     "close_stale_sessions",
     "connect_bridge",
     "find_account",

@@ -39,6 +39,7 @@ class Conversation(Base):
     __tablename__ = "conversation"
     __table_args__ = (
         UniqueConstraint("channel_id", "contact_id"),
+        UniqueConstraint("business_id", "id"),
         Index("conversation_recent", "business_id", desc("last_message_at")),
     )
 

@@ -1,4 +1,4 @@
-"""The way of one event through the house: taken from the inbox, then answered."""
+"""The way of one event through the house, taken from the inbox, then answered; and what other domains ask."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from server.domains.messaging import inbox
+from server.db import Session
+from server.domains.messaging import inbox, queries
 from server.domains.messaging.answering import answer
 from server.domains.messaging.intake import take
-from server.queue import Run
+from server.queue import Changed, Run
 
 # People write one thought in several lines. Whoever answers waits until no line came for so long;
 # the newest line is then answered for all of them.
@@ -27,3 +28,9 @@ async def process_event(run: Run, event_id: UUID) -> None:
     if question is not None:
         await asyncio.sleep(quiet_left_s)
         await answer(run, question)
+
+
+async def call_person(session: Session, business_id: int, conversation_id: UUID) -> None:
+    """Ask people to look at a conversation; open pages show it once this transaction commits."""
+    await queries.mark_needs_person(session, conversation_id)
+    session.outbox.append(Changed(business_id, "conversation", conversation_id))
