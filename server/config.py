@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         default=20.0, ge=1, le=300, description="Seconds the model may take before the responder answers."
     )
 
+    data_dir: str = Field(
+        default=".data", description="Folder in which `recordings` holds the files of recorded calls."
+    )
+    recordings_keep_days: int = Field(
+        default=90, ge=1, le=36500, description="Days after which the file of a recorded call is removed."
+    )
+
     enable_schedulers: str = Field(
         default="", description="Deprecated: the scheduler service keeps time. Has no effect."
     )

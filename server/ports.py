@@ -158,6 +158,21 @@ class LanguageModel(Protocol):
         """Return the next assistant turn; raise ProviderError when it cannot be had in time."""
 
 
+class RecordingStorage(Protocol):
+    """Where the files of recordings are; a key is made by us and never by a caller."""
+
+    async def remove(self, business_id: int, key: UUID) -> None:
+        """Remove a file; one that is gone is fine. Raise ProviderDownError where it may still be there."""
+
+
+class NoStorage:
+    """Stands in for a storage where a process was given none."""
+
+    async def remove(self, business_id: int, key: UUID) -> None:
+        """Raise LookupError: nothing can be said of any file."""
+        raise LookupError(f"this process was given no storage for recording {key} of business {business_id}")
+
+
 def _keep_sealed(_sealed: str) -> str:
     raise LookupError("this process was given no key to the channels' secrets")
 
@@ -172,3 +187,5 @@ class Outside:
     channels: Mapping[str, MessageChannel]
     model: LanguageModel | None = None
     open_secret: Callable[[str], str] = _keep_sealed
+    recordings: RecordingStorage = field(default_factory=NoStorage)
+    recordings_keep_days: int = 90

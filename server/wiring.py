@@ -6,6 +6,7 @@ import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from server.log import get_logger
 from server.ports import LanguageModel, Outside
 from server.providers.connections import open_connections
 from server.providers.openai_chat import OpenAiChat
+from server.providers.recording_folder import RecordingFolder
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.queue.accounts import Account, Accounts, SharedModel
 from server.queue.connection import connect_redis
@@ -98,6 +100,8 @@ def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Account
         channels={"whatsapp_bridge": WhatsappBridge(http)},
         model=language_model(settings, http, accounts) if settings.openai_base_url else None,
         open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
+        recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
+        recordings_keep_days=settings.recordings_keep_days,
     )
 
 

@@ -69,6 +69,7 @@ class Installation:
             internal_secret=SECRET,
         )
         self.log = folder / "log.txt"
+        self.data_dir = folder / "data"
         self.running: dict[str, list[Child]] = {}
         self.ports: dict[str, list[int]] = {}
         self.instead: dict[str, str] = {}
@@ -105,7 +106,7 @@ class Installation:
             if self.running.get(name):
                 where = replace(where, ports={**where.ports, name: any_free_port()})
             program = simulator_program(where) if name == "simulator" else role_program(Role(name), where)
-            told = replace(program, env=dict(program.env) | QUICK | environment)
+            told = replace(program, env=dict(program.env) | QUICK | self._own() | environment)
             if name in self.instead:
                 ours = {"PYTHONPATH": str(Path(__file__).parents[1])}
                 argv = (sys.executable, "-m", self.instead[name])
@@ -115,6 +116,9 @@ class Installation:
             self.running.setdefault(name, []).append(child)
             self.ports.setdefault(name, []).append(where.ports[name])
             await until_ready(child, within_s=30)
+
+    def _own(self) -> dict[str, str]:
+        return {"DATA_DIR": str(self.data_dir)}
 
     async def start_all(self, *names: str) -> None:
         """Start several processes side by side."""

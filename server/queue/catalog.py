@@ -98,3 +98,12 @@ class RemindersCleanup:
     """Forget reminders that were done or cancelled 90 days ago or more, with what was logged of them."""
 
     slot: datetime
+
+
+# Alone: a storage may block for as long as it likes.
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240, isolated=True)
+@dataclass(frozen=True)
+class CleanupOldRecordings:
+    """Remove the files of recordings that were kept long enough, and note that they are gone."""
+
+    slot: datetime

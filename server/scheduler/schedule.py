@@ -10,6 +10,7 @@ from typing import Any
 from server import clock
 from server.errors import BadInputError, StartRefusedError
 from server.queue.catalog import (
+    CleanupOldRecordings,
     InboxCleanup,
     LoginCleanup,
     RemindersCleanup,
@@ -49,6 +50,7 @@ TIMETABLE = (
     Entry(RemindersTick, "* * * * *"),
     Entry(WhatsappSessionsCleanup, "*/5 * * * *"),
     Entry(RemindersCleanup, "0 3 * * *"),
+    Entry(CleanupOldRecordings, "0 4 * * *"),
     Entry(InboxCleanup, "30 3 * * *"),
     Entry(LoginCleanup, "45 3 * * *"),
 )

@@ -17,6 +17,7 @@ from server.domains.messaging import NOBODY_KNOWS
 from server.domains.messaging.sessions import AT_ONCE
 from server.queue import enqueue
 from server.queue.catalog import (
+    CleanupOldRecordings,
     InboxCleanup,
     LoginCleanup,
     ReminderRecurs,
@@ -231,6 +232,18 @@ async def repeat(house: Installation) -> None:
     )
 
 
+async def record(house: Installation) -> None:
+    """Have a recording that was kept long enough."""
+    key = await house.value(
+        "INSERT INTO recording (business_id, size_bytes, recorded_at)"
+        " VALUES ($1, 3, now() - interval '100 days') RETURNING storage_key",
+        BUSINESS,
+    )
+    folder = house.data_dir / "recordings" / str(BUSINESS)
+    folder.mkdir(parents=True)
+    (folder / str(key)).write_bytes(b"wav")
+
+
 EVERY_LOG = "LOCK TABLE reminder_push_log IN EXCLUSIVE MODE"
 EVERY_CONVERSATION = "LOCK TABLE conversation IN EXCLUSIVE MODE"
 MESSAGES = (
@@ -243,6 +256,7 @@ OLD_EVENTS = "SELECT FROM inbox_event WHERE received_at < now() - interval '30 d
 OLD_SLOTS = "SELECT FROM schedule_slot WHERE created_at < now() - interval '30 days'"
 RAISED = "FROM reminder_push_log JOIN reminder ON reminder.id = reminder_id WHERE reminder.text"
 AGAIN = f"FROM reminder WHERE series_id = '{SERIES}'"
+OLD_RECORDINGS = "FROM recording WHERE recorded_at < now() - interval '90 days'"
 OLD_LOGINS = "SELECT FROM login_session WHERE token_digest = 'old'"
 OLD_LINKS = "SELECT FROM entry_link WHERE token_digest = 'old'"
 WORKS: Mapping[str, Work] = {
@@ -332,5 +346,13 @@ WORKS: Mapping[str, Work] = {
         f"SELECT count(*) = 0 {AGAIN}",
         f"SELECT count(*) = 2 {AGAIN}",
         after=repeat,
+    ),
+    # The file goes before its row says so.
+    "cleanup_old_recordings_job": Work(
+        f"SELECT {OLD_RECORDINGS} FOR UPDATE",
+        lambda house: ask(house, CleanupOldRecordings(SLOT)),
+        f"SELECT count(*) = 1 AND count(deleted_at) = 0 {OLD_RECORDINGS}",
+        f"SELECT count(*) = 1 AND count(deleted_at) = 1 {OLD_RECORDINGS}",
+        after=record,
     ),
 }

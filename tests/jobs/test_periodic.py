@@ -10,6 +10,7 @@ from server.jobs import inbox_cleanup_job, load_handlers
 from server.ports import Outside
 from server.queue import enqueue
 from server.queue.catalog import (
+    CleanupOldRecordings,
     InboxCleanup,
     LoginCleanup,
     RemindersCleanup,
@@ -37,7 +38,7 @@ async def run_job(engine, payload):
     "kind",
     [
         *(RemindersTick, WhatsappSessionsCleanup, RemindersCleanup),
-        *(InboxCleanup, LoginCleanup),
+        *(CleanupOldRecordings, InboxCleanup, LoginCleanup),
     ],
 )
 async def test_a_periodic_job_ends_well_with_nothing_to_do(engine, kind):

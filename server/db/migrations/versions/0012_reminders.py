@@ -1,4 +1,4 @@
-"""Reminders, and those that come again and again.
+"""Reminders, those that come again and again, and recordings with how long they are kept.
 
 Revision ID: 0012
 Revises: 0011

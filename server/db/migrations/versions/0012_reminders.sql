@@ -66,10 +66,22 @@ CREATE TABLE reminder_push_log (
     CHECK ((state = 'skipped') = (reason IS NOT NULL))
 );
 
+-- The file's name is its key and nothing else.
+CREATE TABLE recording (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    business_id bigint NOT NULL REFERENCES business,
+    storage_key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
+    size_bytes bigint NOT NULL CHECK (size_bytes >= 0),
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    deleted_at timestamptz
+);
+CREATE INDEX recording_kept ON recording (recorded_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX recording_business ON recording (business_id, recorded_at);
+
 DO $$
 DECLARE table_name text;
 BEGIN
-    FOREACH table_name IN ARRAY ARRAY['reminder', 'reminder_series', 'reminder_push_log'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['reminder', 'reminder_series', 'reminder_push_log', 'recording'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', table_name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', table_name);
         EXECUTE format(
@@ -80,6 +92,7 @@ END $$;
 
 -- People make reminders and end them; what was raised is written by who raises it. The scheduler reads none.
 GRANT SELECT, INSERT, UPDATE ON reminder, reminder_series TO prosaas_api;
-GRANT SELECT ON reminder_push_log TO prosaas_api;
+GRANT SELECT ON reminder_push_log, recording TO prosaas_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON reminder, reminder_series TO prosaas_worker;
 GRANT SELECT, INSERT, DELETE ON reminder_push_log TO prosaas_worker;
+GRANT SELECT, UPDATE ON recording TO prosaas_worker;
