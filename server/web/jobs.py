@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from server import clock
 from server.db import Session
 from server.domains.messaging.pages import read_addressees, read_customers
 from server.queue import EffectState, own_jobs
-from server.web.changes import event
+from server.web.boards import Board, BoardNews, part
 from server.web.context import MemberVisit
 from server.web.job_rows import EMPTY_ROW, PICK, JobShape, concerns_owner, events_of, told_message
 from server.web.rendering import page
-from server.web.rows import View
 from server.web.words import Words
 
 PATH = "/jobs"
@@ -25,7 +23,6 @@ LINES = 50
 # One click runs as many again as ten transactions change; what is left stays in the list.
 AT_ONCE = 500
 TURNS = 10
-# Hints come with every message; these lists are read again every two seconds at most.
 READ_EVERY_S = 2.0
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,120}")
 EFFECT_KEY = re.compile(r"[^\x00-\x1f]{1,200}")
@@ -100,46 +97,29 @@ async def settle(_: Request, visit: MemberVisit) -> Response:
     return _ask(visit, "settle", told, yes=t("jobs.settle.yes"), fields={found: key})
 
 
-class JobsNews:
-    """Tells an open jobs page its lists when they have changed."""
+def jobs_news(visit: MemberVisit) -> BoardNews:
+    """Tell an open jobs page its lists."""
 
-    def __init__(self, visit: MemberVisit) -> None:
-        self._visit = visit
-        self._told = b""
-        self._read_at = float("-inf")
+    async def read(session: Session) -> Board:
+        return await read_board(session, visit)
 
-    async def __call__(self, session: Session) -> bytes:
-        """Return the event that brings the page up to date; nothing when it is."""
-        now = clock.monotonic_s()
-        if now - self._read_at < READ_EVERY_S:
-            return b""
-        self._read_at = now
-        news = event("jobs", await read_board(session, self._visit))
-        if news == self._told:
-            return b""
-        self._told = news
-        return news
+    return BoardNews(read, every_s=READ_EVERY_S)
 
 
-async def read_board(session: Session, visit: MemberVisit) -> View:
-    """Return each list of the page by its name: its rows, and whether there are none, some or more."""
+async def read_board(session: Session, visit: MemberVisit) -> Board:
+    """Return each list of the page by its name."""
     work = await own_jobs.read_work(session, visit.login.business_id, LINES + 1)
     addressees = await read_addressees(session, [row.key for row in work.unknown])
     customers = await read_customers(session, events_of(work.running, work.waiting, work.ended))
     shape = JobShape(visit.words, visit.login.time_zone, customers)
     return {
-        "pauses": _part([shape.pause(row) for row in work.pauses if concerns_owner(row)]),
-        "ended": _part([shape.ended(row) for row in work.ended]),
-        "unknown": _part([shape.unknown(row, addressees.get(row.key)) for row in work.unknown]),
-        "queues": _part([shape.queue(row) for row in work.queues]),
-        "running": _part([shape.running(row) for row in work.running]),
-        "waiting": _part([shape.waiting(row) for row in work.waiting]),
+        "pauses": part([shape.pause(row) for row in work.pauses if concerns_owner(row)], LINES),
+        "ended": part([shape.ended(row) for row in work.ended], LINES),
+        "unknown": part([shape.unknown(row, addressees.get(row.key)) for row in work.unknown], LINES),
+        "queues": part([shape.queue(row) for row in work.queues], LINES),
+        "running": part([shape.running(row) for row in work.running], LINES),
+        "waiting": part([shape.waiting(row) for row in work.waiting], LINES),
     }
-
-
-def _part(rows: list[View]) -> View:
-    amount = "more" if len(rows) > LINES else "some" if rows else "none"
-    return {"rows": rows[:LINES], "amount": amount}
 
 
 def _said(query: Mapping[str, str], words: Words) -> str:

@@ -23,7 +23,7 @@ from server.log import get_logger
 from server.web.changes import Told, event
 from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
-from server.web.jobs import JobsNews
+from server.web.jobs import jobs_news
 from server.web.scene import Place, Window, chosen_conversation, read_scene
 
 log = get_logger(__name__)
@@ -46,7 +46,7 @@ async def stream(request: Request, visit: MemberVisit) -> Response:
     """Open the stream of one page: `?page=inbox|demo|jobs`, `&conversation=` for the one it has open."""
     asked = request.query_params.get("page")
     if asked == "jobs":
-        return LiveResponse(visit, JobsNews(visit))
+        return LiveResponse(visit, jobs_news(visit))
     place = Place.DEMO if asked == Place.DEMO else Place.INBOX
     return LiveResponse(visit, _conversation_news(visit, Window(place, chosen_conversation(request))))
 

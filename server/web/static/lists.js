@@ -1,4 +1,4 @@
-// The jobs page: every list follows the stream, and what is ticked stays ticked.
+// A page of lists: every list follows the stream, and what is ticked stays ticked.
 
 import { fill, fromTemplate } from "./fill.js";
 import { Live } from "./live.js";
@@ -29,6 +29,6 @@ function age() {
 }
 
 new Live(document.getElementById("live").dataset.url, {
-  jobs: (board) => { for (const [name, part] of Object.entries(board)) show(name, part); },
+  lists: (board) => { for (const [name, part] of Object.entries(board)) show(name, part); },
 });
 setInterval(age, 1000);
