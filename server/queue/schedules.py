@@ -34,6 +34,7 @@ from server.queue.timekeeping import (
 LOCK_KEY = "scheduler:global_lock"
 MOST_OF_A_BUSINESS = 1000
 MOST_SHOWN = 200
+NO_REASON = "no reason given"
 SKIPPED_COUNTED = 1000
 READ = f"SELECT {COLUMNS}, now() AS now FROM schedule WHERE name = $1 AND kind IS NOT NULL FOR UPDATE"  # noqa: S608 -- composed of constants
 COUNT = "SELECT count(*) FROM schedule WHERE business_id = $1"

@@ -22,6 +22,10 @@ from server.errors import BadInputError
 ON_TIME = timedelta(seconds=60)
 LONGEST_CRON = 100
 WITH_SECONDS = 6
+# Why a slot that passed does not run.
+TOO_OLD = "too old when a scheduler was there again"
+SUPERSEDED = "a later slot stands for it"
+MISSED = "missed, and not to be caught up"
 
 
 class CatchUp(StrEnum):
@@ -92,14 +96,14 @@ def _judged(
 
 def _reason(plan: Plan, age: timedelta, *, is_newest: bool) -> str | None:
     if age > plan.longest_age:
-        return "too old when a scheduler was there again"
+        return TOO_OLD
     match plan.catch_up:
         case CatchUp.ALL:
             return None
         case CatchUp.LATEST:
-            return None if is_newest else "a later slot stands for it"
+            return None if is_newest else SUPERSEDED
         case CatchUp.NONE:
-            return None if is_newest and age <= ON_TIME else "missed, and not to be caught up"
+            return None if is_newest and age <= ON_TIME else MISSED
 
 
 def _moments(cron: str, start: datetime) -> CronSim:

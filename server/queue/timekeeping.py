@@ -22,6 +22,8 @@ from server.queue.slots import CatchUp, Plan, Slot, due_slots
 
 # So many slots are recorded at a time, over all schedules: a long outage is worked off in many steps.
 MOST_SLOTS = 1000
+# The trouble of an entry of the installation that this release no longer has.
+RETIRED = "no longer in the timetable"
 COLUMNS = """
 name, business_id, kind, version, payload::text AS payload, cron, zone, catch_up, longest_age_s,
 watermark, next_slot, revision, paused_by, pause_reason

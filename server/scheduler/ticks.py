@@ -19,6 +19,7 @@ from server.queue.kinds import KINDS
 from server.queue.timekeeping import (
     DUE,
     MOST_SLOTS,
+    RETIRED,
     Judged,
     Schedule,
     dispatches_of,
@@ -62,7 +63,7 @@ WHERE (schedule.kind, schedule.version, schedule.payload, schedule.cron, schedul
    OR schedule.trouble IS NOT NULL
 """
 RETIRE = """
-UPDATE schedule SET next_slot = NULL, trouble = 'no longer in the timetable', revision = revision + 1
+UPDATE schedule SET next_slot = NULL, trouble = $3, revision = revision + 1
 WHERE business_id IS NULL AND NOT name = ANY($1::text[]) AND kind = ANY($2::text[]) AND next_slot IS NOT NULL
 """
 
@@ -96,7 +97,7 @@ async def register(database: Database, zone: str) -> None:
     names = [line["name"] for line in lines]
     async with database.driver() as connection:
         await connection.execute(REGISTER, orjson.dumps(lines).decode())
-        await connection.execute(RETIRE, names, sorted(KINDS))
+        await connection.execute(RETIRE, names, sorted(KINDS), RETIRED)
 
 
 async def tick(database: Database) -> Tick:

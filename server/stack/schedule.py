@@ -18,13 +18,12 @@ from server.jobs import load_handlers
 from server.queue import Dispatch, schedules
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
-from server.queue.schedules import Actor
+from server.queue.schedules import NO_REASON, Actor
 from server.stack.tables import age, table
 
 # What to tell of a deed, and what to announce once it is committed.
 Told: TypeAlias = tuple[str, Sequence[Dispatch]]
 MOMENT = "%Y-%m-%d %H:%M"
-SHOWN_REASON = "no reason given"
 
 
 def add_schedule_verb(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def add_schedule_verb(parser: argparse.ArgumentParser) -> None:
     ]:
         doing = deeds.add_parser(name, help=text)
         doing.add_argument("name")
-        doing.add_argument("--reason", default=SHOWN_REASON, help="kept in the audit")
+        doing.add_argument("--reason", default=NO_REASON, help="kept in the audit")
         doing.set_defaults(deed=deed)
 
 
