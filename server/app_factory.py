@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.api.routes import api_routes
 from server.domains.messaging import Receiver
 from server.health import Health
+from server.queue import schedules
 from server.queue.live import RedisLive
 from server.roles import Right, Role, require
 from server.web.context import open_web
@@ -64,6 +66,7 @@ def pages(house: House, stopping: asyncio.Event) -> Mount:
     context = open_web(
         database=house.database,
         live=RedisLive(house.redis),
+        timekeeper=partial(schedules.timekeeper, house.redis),
         public_url=house.settings.public_url,
         simulator_url=house.settings.simulator_url,
         stopping=stopping,

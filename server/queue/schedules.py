@@ -6,7 +6,7 @@ looks at the installation's. What was due by the old plan is recorded before any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,7 @@ LOCK_KEY = "scheduler:global_lock"
 MOST_OF_A_BUSINESS = 1000
 MOST_SHOWN = 200
 NO_REASON = "no reason given"
-SKIPPED_COUNTED = 1000
+SKIPPED_COUNTED = 100
 READ = f"SELECT {COLUMNS}, now() AS now FROM schedule WHERE name = $1 AND kind IS NOT NULL FOR UPDATE"  # noqa: S608 -- composed of constants
 COUNT = "SELECT count(*) FROM schedule WHERE business_id = $1"
 KEEP = """
@@ -57,6 +57,7 @@ RESUME = """
 UPDATE schedule SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, revision = revision + 1
 WHERE name = $1 AND paused_at IS NOT NULL RETURNING business_id
 """
+RAN = "SELECT EXISTS (SELECT FROM schedule_audit WHERE schedule = $1 AND deed = 'run' AND at >= $2)"
 RUN = """
 INSERT INTO schedule_slot (schedule, slot, state, job_id, reason, business_id, asked_by)
 VALUES ($1, $2, 'enqueued', $3, $4, $5, $6)
@@ -83,6 +84,14 @@ ORDER BY schedule.business_id NULLS FIRST, schedule.name LIMIT $2
 SKIPPED = """
 SELECT schedule, slot, reason, created_at FROM schedule_slot
 WHERE state = 'skipped' AND ($1::text IS NULL OR schedule = $1) ORDER BY slot DESC LIMIT $2
+"""
+# Of each schedule its latest, by the index of skipped slots.
+SKIPPED_OF_EACH = """
+SELECT skipped.schedule, skipped.slot, skipped.reason
+FROM unnest($1::text[]) AS one (name) CROSS JOIN LATERAL (
+    SELECT schedule, slot, reason FROM schedule_slot
+    WHERE schedule = one.name AND state = 'skipped' ORDER BY slot DESC LIMIT $2) AS skipped
+ORDER BY skipped.schedule, skipped.slot DESC LIMIT $3
 """
 
 
@@ -147,13 +156,20 @@ async def resume(connection: asyncpg.Connection, name: str, *, by: Actor) -> lis
     return await _switch(connection, name, RESUME, "resumed", by)
 
 
-async def run_now(connection: asyncpg.Connection, name: str, *, by: Actor) -> list[Dispatch]:
-    """Ask for a run at this moment, beside the plan; raise BadInputError. A paused schedule runs too."""
+async def run_now(
+    connection: asyncpg.Connection, name: str, *, by: Actor, unless_since: datetime | None = None
+) -> list[Dispatch]:
+    """Ask for a run at this moment, beside the plan; raise BadInputError. A paused schedule runs too.
+
+    `unless_since` is when somebody was asked whether they want that: of their answers the first one counts.
+    """
     row = await connection.fetchrow(READ, name)
     if row is None:
         raise _unknown(name)
     if row["kind"] not in KINDS:
         raise BadInputError("unknown_kind", f"{name} is of a kind that this release does not know.")
+    if unless_since and await connection.fetchval(RAN, name, unless_since):
+        raise BadInputError("nothing_to_do", f"{name} was asked to run already.")
     schedule = schedule_of(row)
     job = schedule.job(row["now"])
     await connection.execute(RUN, name, row["now"], job["id"], by.reason, schedule.business_id, by.name)
@@ -174,6 +190,14 @@ async def skipped(
 ) -> list[asyncpg.Record]:
     """Return skipped slots with their reasons, the latest first: schedule, slot, reason, created_at."""
     return list(await connection.fetch(SKIPPED, name, min(limit, MOST_SHOWN)))
+
+
+async def skipped_of_each(
+    connection: asyncpg.Connection, names: Sequence[str], *, limit: int
+) -> list[asyncpg.Record]:
+    """Return the latest skipped slots of these schedules, `limit` in all and as many of one as of another."""
+    each = limit // max(len(names), 1)
+    return list(await connection.fetch(SKIPPED_OF_EACH, names, each, limit))
 
 
 async def timekeeper(redis: Redis) -> str | None:

@@ -12,6 +12,7 @@ from server.db import Database
 from server.domains.accounts import Attempts, Login
 from server.web.assets import Assets, load_assets
 from server.web.feed import LiveFeed, StreamLimit
+from server.web.keeper import Timekeeper
 from server.web.rendering import load_templates
 from server.web.words import Language, Words, load_words
 
@@ -22,6 +23,7 @@ class WebContext:
 
     database: Database
     live: LiveFeed
+    timekeeper: Timekeeper
     public_url: str
     simulator_url: str
     stopping: asyncio.Event
@@ -38,13 +40,20 @@ class WebContext:
 
 
 def open_web(
-    *, database: Database, live: LiveFeed, public_url: str, simulator_url: str, stopping: asyncio.Event
+    *,
+    database: Database,
+    live: LiveFeed,
+    timekeeper: Timekeeper,
+    public_url: str,
+    simulator_url: str,
+    stopping: asyncio.Event,
 ) -> WebContext:
     """Read templates, translations and static files, so that no request waits for a disk."""
     assets = load_assets()
     return WebContext(
         database=database,
         live=live,
+        timekeeper=timekeeper,
         public_url=public_url.rstrip("/"),
         simulator_url=simulator_url.rstrip("/"),
         stopping=stopping,

@@ -25,11 +25,14 @@ from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
 from server.web.jobs import jobs_news
 from server.web.scene import Place, Window, chosen_conversation, read_scene
+from server.web.schedule import ScheduleNews
 
 log = get_logger(__name__)
 
 # What a page must be told now, given what it was told before; read in the visitor's own transaction.
 News: TypeAlias = Callable[[Session], Awaitable[bytes]]
+# Looks at what is not in the database, before that transaction: it holds a connection that others need.
+Look: TypeAlias = Callable[[], Awaitable[None]]
 
 READ_EVERY_S = 2.0
 # Hints come in bunches: one reading answers all of a bunch, and a busy shop costs ten readings a second.
@@ -43,10 +46,13 @@ GOODBYE = event("bye", {})
 
 
 async def stream(request: Request, visit: MemberVisit) -> Response:
-    """Open the stream of one page: `?page=inbox|demo|jobs`, `&conversation=` for the one it has open."""
+    """Open the stream of one page: `?page=inbox|demo|jobs|schedule`, `&conversation=` for an open one."""
     asked = request.query_params.get("page")
     if asked == "jobs":
         return LiveResponse(visit, jobs_news(visit))
+    if asked == "schedule":
+        timed = ScheduleNews(visit)
+        return LiveResponse(visit, timed, look=timed.look)
     place = Place.DEMO if asked == Place.DEMO else Place.INBOX
     return LiveResponse(visit, _conversation_news(visit, Window(place, chosen_conversation(request))))
 
@@ -65,11 +71,12 @@ class LiveResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, visit: MemberVisit, news: News) -> None:
+    def __init__(self, visit: MemberVisit, news: News, *, look: Look | None = None) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._visit = visit
         self._news = news
+        self._look = look
         self._woken = asyncio.Event()
         self._is_over = False
 
@@ -111,6 +118,8 @@ class LiveResponse(Response):
 
     async def _read(self) -> bytes:
         """Read the rows again; a database that is away says nothing, and is asked again."""
+        if self._look is not None:
+            await self._look()
         try:
             async with self._visit.context.database.transaction(
                 self._visit.login.business_id, user_id=self._visit.login.user_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, live
+from server.web import demo, door, inbox, jobs, live, schedule
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -25,6 +25,10 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/jobs/again", owners(context, jobs.run_again), methods=["POST"]),
         Route("/jobs/cancel", owners(context, jobs.cancel), methods=["POST"]),
         Route("/jobs/settle", owners(context, jobs.settle), methods=["POST"]),
+        Route("/schedule", members(context, schedule.show_schedule)),
+        Route("/schedule/run", owners(context, schedule.run_now), methods=["POST"]),
+        Route("/schedule/pause", owners(context, schedule.pause), methods=["POST"]),
+        Route("/schedule/resume", owners(context, schedule.resume), methods=["POST"]),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from server.db import Database
 from server.domains import accounts
+from server.queue import schedules
+from server.queue.connection import connect_redis
 from tests.web.site import Site, open_site
 from tests.web.story import Story
 
@@ -45,8 +49,20 @@ async def shops(clean_database: str) -> AsyncIterator[Shops]:
 
 
 @pytest.fixture
-async def site(clean_database: str, free_port: int) -> AsyncIterator[Site]:
-    async with open_site(clean_database, free_port, simulator_url="http://127.0.0.1:9") as opened:
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect_redis(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def site(clean_database: str, redis: Redis, free_port: int) -> AsyncIterator[Site]:
+    async with open_site(
+        clean_database,
+        free_port,
+        simulator_url="http://127.0.0.1:9",
+        timekeeper=partial(schedules.timekeeper, redis),
+    ) as opened:
         yield opened
 
 

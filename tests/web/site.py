@@ -15,6 +15,7 @@ from server.db import Database
 from server.health import KEEP_ALIVE_S
 from server.queue import Changed
 from server.web.context import WebContext, open_web
+from server.web.keeper import Timekeeper
 from server.web.routes import web_middleware, web_routes
 
 
@@ -60,9 +61,18 @@ class Site:
         self.server.should_exit = True
 
 
+async def nobody() -> None:
+    """Keep no time."""
+
+
 @asynccontextmanager
 async def open_site(
-    database_url: str, port: int, *, simulator_url: str = "", public_url: str | None = None
+    database_url: str,
+    port: int,
+    *,
+    simulator_url: str = "",
+    public_url: str | None = None,
+    timekeeper: Timekeeper = nobody,
 ) -> AsyncIterator[Site]:
     url = f"http://127.0.0.1:{port}"
     database = Database(database_url, role="prosaas_api")
@@ -70,6 +80,7 @@ async def open_site(
     context = open_web(
         database=database,
         live=hints,
+        timekeeper=timekeeper,
         public_url=public_url or url,
         simulator_url=simulator_url,
         stopping=asyncio.Event(),

@@ -82,7 +82,7 @@ async def test_nothing_sticks_out_sideways_at_any_width(
 ) -> None:
     conversation = await shops.dana.meet("A name without an end " * 8)
     await shops.dana.writes(conversation, "Donaudampfschiffahrt" * 20)
-    for path in ("/demo", f"/inbox/{conversation}", "/jobs"):
+    for path in ("/demo", f"/inbox/{conversation}", "/jobs", "/schedule"):
         await window.page.goto(f"{site.url}{path}?lang={language}")
         for width in (320, 360, 800, 1280):
             await window.page.set_viewport_size({"width": width, "height": 700})

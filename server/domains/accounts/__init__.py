@@ -8,6 +8,7 @@ from server.domains.accounts.queries import (
     find_business,
     find_user_by_email,
     insert_membership,
+    read_member_names,
 )
 from server.domains.accounts.service import (
     create_api_key,
@@ -47,6 +48,7 @@ __all__ = [
     "issue_entry_link",
     "log_in",
     "log_out",
+    "read_member_names",
     "revoke_api_key",
     "use_entry_link",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -87,6 +87,19 @@ async def find_business(session: Session, business_id: int) -> Business | None:
 async def find_user_by_email(session: Session, email: str) -> UserAccount | None:
     """Find a user by normalised address; the transaction must hold the address's digest or the user."""
     return await session.scalar(select(UserAccount).where(UserAccount.email == email))
+
+
+async def read_member_names(session: Session, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the names of those of these people whom the transaction's businesses know."""
+    if not user_ids:
+        return {}
+    found = await session.execute(
+        select(UserAccount.id, UserAccount.name)
+        .where(UserAccount.id.in_(user_ids))
+        .order_by(UserAccount.id)
+        .limit(len(user_ids))
+    )
+    return {row.id: row.name for row in found}
 
 
 async def insert_user(
