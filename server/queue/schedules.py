@@ -68,7 +68,7 @@ LIST = f"""
 SELECT schedule.name, schedule.business_id, label, schedule.kind, cron, zone, catch_up, longest_age_s,
        next_slot, trouble, paused_at, paused_by, pause_reason, now() AS now,
        last.slot AS last_slot, last.state AS last_state, last.reason AS last_reason, last.asked_by,
-       job.state AS job_state,
+       coalesce(job.state, house_job_state(last.job_id)) AS job_state,
        greatest(extract(epoch FROM last.created_at - last.slot), 0)::float8 AS lateness_s,
        greatest(extract(epoch FROM now() - next_slot), 0)::float8 AS lag_s,
        (SELECT count(*) FROM (SELECT FROM schedule_slot AS slot

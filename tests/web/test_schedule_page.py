@@ -89,6 +89,18 @@ async def test_the_last_slot_says_how_its_job_ended_and_how_late_it_was(
         assert ">3 h late<" in own
 
 
+async def test_how_the_installation_s_own_work_ended_is_told_to_everybody(
+    noa: httpx.AsyncClient, shops: Shops, clean_database: str
+) -> None:
+    await register(clean_database)
+    await put_job(shops.dana, "job-all-a", "failed", kind=HOUSE)
+    await put_slot(shops.dana, HOUSE, "enqueued", job_id="job-all-a")
+    assert ">failed<" not in part_of(await noa.get("/schedule?lang=en"), "house")
+
+    await shops.dana.connection.execute("UPDATE job SET business_id = NULL")
+    assert ">failed<" in part_of(await noa.get("/schedule?lang=en"), "house")
+
+
 async def test_a_slot_whose_job_is_forgotten_is_told_as_handed_on(
     dana: httpx.AsyncClient, site: Site, shops: Shops
 ) -> None:

@@ -107,3 +107,14 @@ BEGIN
         ON asked.id = one.job ->> 'id'
     ORDER BY one.name, one.at;
 END $$;
+
+-- The installation's jobs are its own; how one ended is no secret, and stands beside its slot on a page.
+CREATE FUNCTION house_job_state(of_job text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT state FROM job WHERE id = of_job AND business_id IS NULL
+$$;
+REVOKE EXECUTE ON FUNCTION house_job_state FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION house_job_state TO prosaas_api, prosaas_scheduler;
+GRANT CREATE ON SCHEMA public TO prosaas_scheduler;
+ALTER FUNCTION house_job_state OWNER TO prosaas_scheduler;
+REVOKE CREATE ON SCHEMA public FROM prosaas_scheduler;
