@@ -49,7 +49,8 @@ for id, number in string.gmatch(ARGV[5], '(%S+) (%d+)') do
     redis.call('RPUSH', queue, rq_id)
 end
 """
-# There while work waits that has no place in Redis yet: workers fill their queues from the ledger.
+# There while work waits that has no place in Redis yet: workers fill their queues from the ledger. Its value
+# names the queues, each between spaces; 1 stands for any.
 BACKLOG_KEY = "prosaas:backlog"
 BACKLOG_KNOWN_S = 10
 # How much one business may put straight into a queue: what it asks for beyond that waits for its turn.

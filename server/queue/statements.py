@@ -247,8 +247,8 @@ RETURNING key
 # Each queue of $1 gets as many as $2 says: most urgent first, and in a class one job of each business in
 # turn. Where more than $4 are due, they are found line by line (what waits of one business, queue and kind)
 # by steps through an index, $3 lines at most, so that none is hidden behind another, nor behind what is
-# paused; fewer are read at once, and what is not due yet costs nothing. Always returns a row, which tells
-# whether more waits than there were places for; without an id where nothing was handed over.
+# paused; fewer are read at once, and what is not due yet costs nothing. Always returns a row, which names the
+# queues of which more waits than there were places for; without an id where nothing was handed over.
 DISPATCH_DUE = f"""
 WITH RECURSIVE room AS MATERIALIZED (
     SELECT queue, places FROM unnest($1::text[], $2::int[]) AS one (queue, places) WHERE places > 0
@@ -301,9 +301,9 @@ WITH RECURSIVE room AS MATERIALIZED (
     WHERE id = ANY(ARRAY(SELECT id FROM locked))
     RETURNING id, kind, queue, business_id, dispatch_no
 ), told AS (
-    SELECT (SELECT count(*) FROM due) > (SELECT count(*) FROM fair)
-        OR EXISTS (SELECT FROM due GROUP BY urgency, business, queue, kind, most
-                   HAVING count(*) >= most) AS more
+    SELECT ARRAY(SELECT queue FROM due GROUP BY queue HAVING count(*) > min(places)
+                 UNION SELECT queue FROM due GROUP BY urgency, business, queue, kind, most
+                       HAVING count(*) >= most) AS more
 )
 SELECT more, handed.*, place FROM told LEFT JOIN (handed JOIN locked USING (id)) ON true
 """  # noqa: S608 -- composed of constants

@@ -53,15 +53,17 @@ class Window:
             try:
                 await self._dispatcher.send(found)
                 # Of a queue that is full nothing was looked for.
-                await self._tell_of_backlog(is_left=rows[0]["more"] or 0 in rooms)
+                full = [name for name, room in zip(names, rooms, strict=True) if not room]
+                await self._tell_of_backlog([*full, *rows[0]["more"]])
             except (RedisError, OSError):
                 await _take_back(connection, found)
                 raise
         return len(found)
 
-    async def _tell_of_backlog(self, *, is_left: bool) -> None:
-        if is_left:
-            await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
+    async def _tell_of_backlog(self, behind: Sequence[str]) -> None:
+        if behind:
+            told = " ".join(["", *(f"rq:queue:{name}" for name in behind), ""])
+            await self._redis.set(BACKLOG_KEY, told, ex=BACKLOG_KNOWN_S)
         else:
             await self._redis.delete(BACKLOG_KEY)
 

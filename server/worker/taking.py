@@ -24,10 +24,11 @@ POP_WAIT_S = 1.0
 RESERVED_WAIT_S = 0.05
 # Everything a worker asks before it takes work, in one round trip: nothing while `rq suspend` is in force,
 # otherwise up to ARGV[1] ids with their queues, most urgent queue first, and of the others ARGV[2] at most.
-# Where less than ARGV[3] is left in the queues and more waits outside Redis, the list begins with a mark.
+# Where less than ARGV[3] is left in a queue of which more waits outside Redis, the list begins with a mark.
 TAKE = """
 if redis.call('EXISTS', 'rq:suspended') == 1 then return false end
-local found, most, left = {}, tonumber(ARGV[1]), 0
+local found, most, is_low = {}, tonumber(ARGV[1]), false
+local waits = redis.call('GET', 'prosaas:backlog')
 for place = 4, #ARGV do
     if place == 5 then most = math.min(most, tonumber(ARGV[2])) end
     if most > 0 then
@@ -37,9 +38,10 @@ for place = 4, #ARGV do
             most = most - 1
         end
     end
-    left = left + redis.call('LLEN', ARGV[place])
+    local is_behind = waits and (waits == '1' or string.find(waits, ' ' .. ARGV[place] .. ' ', 1, true))
+    is_low = is_low or is_behind and redis.call('LLEN', ARGV[place]) < tonumber(ARGV[3])
 end
-if left < tonumber(ARGV[3]) and redis.call('EXISTS', 'prosaas:backlog') == 1 then
+if is_low then
     table.insert(found, 1, 'more')
 end
 return found

@@ -10,10 +10,12 @@ from server.queue import effects, statements
 from server.queue.dispatch import BACKLOG_KEY
 from server.queue.kinds import Urgency
 from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW
+from server.worker.taking import TAKE
 from tests.engine import BUSINESS, job_kind
 from tests.queue.test_fairness import Reply, Send, in_redis, nothing
 
 WAITING = 20_000
+QUEUES_IN_REDIS = ("rq:queue:default", "rq:queue:low")
 # The first look reads a few; what is handed over is read in its line, then by id to lock and to change it.
 MOST_READ = FEW + 10 * SCHEDULERS_WINDOW
 DONE = """
@@ -74,10 +76,10 @@ ASKED = {
 
 
 async def wait_in_ledger(
-    engine, count, *, kind="reply_job", urgency=Urgency.REPLY, business="6", lane="NULL"
+    engine, count, *, kind="reply_job", queue="default", urgency=Urgency.REPLY, business="6", lane="NULL"
 ):
     statement = INSERT.format(business=business, lane=lane)
-    await engine.look.execute(statement, kind, "default", int(urgency), count)
+    await engine.look.execute(statement, kind, queue, int(urgency), count)
 
 
 def rows_read(plan):
@@ -181,3 +183,20 @@ async def test_what_is_paused_is_stepped_over_not_read(engine, held_back):
         assert rows_read(json.loads(told)[0]["Plan"]) <= MOST_READ
         ready = "SELECT array_agg(kind) FROM job WHERE dispatched_at IS NOT NULL"
         assert await engine.look.fetchval(ready) == ["reply_job"] * 2
+
+
+@pytest.mark.parametrize(("replies", "is_behind"), [(2 * SCHEDULERS_WINDOW, True), (100, False)])
+async def test_a_queue_is_filled_again_by_what_waits_for_it_whatever_the_others_hold(
+    engine, replies, is_behind
+):
+    with job_kind(Reply, nothing), job_kind(Send, nothing, queue="low", urgency=Urgency.BROADCAST):
+        await wait_in_ledger(engine, replies)
+        await wait_in_ledger(
+            engine, 2 * SCHEDULERS_WINDOW, kind="send_job", queue="low", urgency=Urgency.BROADCAST
+        )
+        await engine.sweeper.sweep()
+
+        taken = await engine.redis.eval(TAKE, 0, SCHEDULERS_WINDOW, 0, 100, *QUEUES_IN_REDIS)
+
+        assert len(await in_redis(engine, "low")) == SCHEDULERS_WINDOW
+        assert (taken[0] == b"more") is is_behind
