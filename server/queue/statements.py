@@ -247,8 +247,10 @@ RETURNING key
 # Each queue of $1 gets as many as $2 says: most urgent first, and in a class one job of each business in
 # turn. Where more than $4 are due, they are found line by line (what waits of one business, queue and kind)
 # by steps through an index, $3 lines at most, so that none is hidden behind another, nor behind what is
-# paused; fewer are read at once, and what is not due yet costs nothing. Always returns a row, which names the
-# queues of which more waits than there were places for; without an id where nothing was handed over.
+# paused; fewer are read at once, and what is not due yet costs nothing. Classes below those that fill a queue
+# are not read: a class has as many as its lines and four times the places at most, so that what the limit
+# cuts off is never needed. Always returns a row, which names the queues of which more waits than there were
+# places for; without an id where nothing was handed over.
 DISPATCH_DUE = f"""
 WITH RECURSIVE room AS MATERIALIZED (
     SELECT queue, places FROM unnest($1::text[], $2::int[]) AS one (queue, places) WHERE places > 0
@@ -274,18 +276,23 @@ WITH RECURSIVE room AS MATERIALIZED (
     SELECT urgency, business, queue, kind, places FROM step AS job JOIN room USING (queue)
     WHERE due_at <= now() AND {_IS_UNPAUSED} LIMIT $3
 ), share AS MATERIALIZED (
-    SELECT *, least(places, 1 + 4 * places / count(*) OVER (PARTITION BY queue, urgency)) AS most FROM line
+    SELECT *, least(places, 1 + 4 * places / lines) AS most
+    FROM (SELECT *, count(*) OVER (PARTITION BY queue, urgency) AS lines FROM line) AS counted
 ), due AS MATERIALIZED (
     SELECT id, queue, due_at, seq, urgency, business, kind, places, NULL AS most
     FROM early AS job JOIN room USING (queue)
     WHERE (SELECT count(*) FROM early) <= $4 AND {_IS_UNPAUSED} AND {LANE_IS_FREE}
     UNION ALL
-    SELECT one.*, share.business, share.kind, places, most FROM share CROSS JOIN LATERAL (
-        SELECT id, queue, due_at, seq, urgency FROM job
-        WHERE {_IN_LINE} AND due_at <= now() AND {LANE_IS_FREE}
-          AND job.urgency = share.urgency AND coalesce(job.business_id, 0) = share.business
-          AND job.queue = share.queue AND job.kind = share.kind
-        ORDER BY urgency, coalesce(business_id, 0), queue, kind, due_at, seq LIMIT share.most) AS one
+    SELECT found.* FROM room CROSS JOIN LATERAL (
+        SELECT one.*, ranked.business, ranked.kind, places, most
+        FROM (SELECT * FROM share WHERE share.queue = room.queue ORDER BY urgency) AS ranked
+        CROSS JOIN LATERAL (
+            SELECT id, queue, due_at, seq, urgency FROM job
+            WHERE {_IN_LINE} AND due_at <= now() AND {LANE_IS_FREE}
+              AND job.urgency = ranked.urgency AND coalesce(job.business_id, 0) = ranked.business
+              AND job.queue = ranked.queue AND job.kind = ranked.kind
+            ORDER BY urgency, coalesce(business_id, 0), queue, kind, due_at, seq LIMIT ranked.most) AS one
+        LIMIT 5 * room.places + (SELECT max(lines) FROM share WHERE share.queue = room.queue)) AS found
 ), fair AS MATERIALIZED (
     SELECT id, place FROM (
         SELECT id, places,
