@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,9 +14,10 @@ from server.errors import BadInputError
 from server.queue import Run, schedules
 from server.queue.kinds import KIND_OF, KINDS
 from server.queue.schedules import Actor
+from server.queue.slots import Plan
 from server.queue.timekeeping import DUE, Judged
 from server.scheduler import ticks
-from server.scheduler.look import look
+from server.scheduler.look import look_at_slots
 from server.scheduler.schedule import Entry
 from tests.engine import BUSINESS, Engine, job_kind
 from tests.scheduler.frozen import Clock
@@ -92,35 +93,36 @@ async def _nobody_works(_run: Run, _payload: object) -> None:
 
 
 class Weather:
-    """Plays events; `told` compares what came of them with what the model expects."""
+    """Plays events; `differences` tells where the model expects something else."""
 
     def __init__(self, engine: Engine, clock: Clock, patch: pytest.MonkeyPatch, start: datetime) -> None:
         self._engine, self._clock, self._patch = engine, clock, patch
         self._now = start
         self._expected = Expected()
+        self._lines: dict[int, Plan | None] = {}
+        self._zone = "UTC"
         self._names: dict[int | str, str] = {number: KIND_OF[line].name for number, line in enumerate(LINES)}
         self._held: dict[int, tuple[list[Judged], dict[str, Reading]]] = {}
 
     async def play(self, story: Story) -> None:
         """Play a story to its end: whoever stood still goes on, and a quiet day follows."""
         await self._clock.show(self._now)
-        for event in (story.timetable, *story.events):
+        for event in (story.first, *story.events):
             await self._play(event)
         for scheduler in list(self._held):
             await self._record(scheduler)
         for _ in range(2):
             await self._play(Passes(A_DAY, cycles=True))
 
-    async def came_of_it(self) -> dict[str, dict[datetime, Fate]]:
-        """Return every slot's fate by schedule, as the database has it."""
-        found: dict[str, dict[datetime, Fate]] = {}
-        for row in await self._engine.look.fetch(SLOTS):
-            found.setdefault(row["schedule"], {})[row["slot"]] = (row["state"], row["reason"])
-        return found
-
-    def expected(self) -> dict[str, dict[datetime, Fate]]:
-        """Return every slot's fate by schedule, as it must be."""
-        return {name: line.slots for name, line in self._expected.lines.items() if line.slots}
+    async def differences(self) -> list[tuple[str, datetime, Fate | None, Fate | None]]:
+        """Return each slot that is not as it must be: schedule, moment, its fate, and the right one."""
+        rows = await self._engine.look.fetch(SLOTS)
+        found = {(row["schedule"], row["slot"]): (row["state"], row["reason"]) for row in rows}
+        wanted = {
+            (name, at): fate for name, line in self._expected.lines.items() for at, fate in line.slots.items()
+        }
+        wrong = sorted(one for one in found | wanted if found.get(one) != wanted.get(one))
+        return [(*one, found.get(one), wanted.get(one)) for one in wrong]
 
     @property
     def expected_jobs(self) -> int:
@@ -157,7 +159,7 @@ class Weather:
     async def _cycle(self, at_once: int) -> None:
         async def cycle() -> None:
             # As long as another is at it, its slots are due.
-            while (await look(self._engine.scheduler)).has_slots:
+            while (await look_at_slots(self._engine.scheduler)).are_due_for(timedelta()):
                 await ticks.tick(self._engine.scheduler)
 
         async with asyncio.timeout(LONGEST_CYCLE_S), asyncio.TaskGroup() as schedulers:
@@ -182,16 +184,19 @@ class Weather:
                 self._expected.record(one.schedule.name, readings[one.schedule.name], first=len(one.slots))
 
     async def _restart(self, event: Restarts) -> None:
+        self._lines |= event.changes
+        self._zone = event.zone or self._zone
         entries = [
             Entry(
                 *(LINES[number], plan.cron, plan.catch_up, plan.longest_age),
                 zone=None if plan.zone == "UTC" else plan.zone,
             )
-            for number, plan in event.lines
+            for number, plan in sorted(self._lines.items())
+            if plan is not None
         ]
         self._patch.setattr(ticks, "TIMETABLE", tuple(entries))
-        await ticks.register(self._engine.scheduler, event.zone)
-        plans = {one.kind.name: one.plan(event.zone) for one in entries}
+        await ticks.register(self._engine.scheduler, self._zone)
+        plans = {one.kind.name: one.plan(self._zone) for one in entries}
         self._expected.restart(plans, [KIND_OF[line].name for line in LINES], self._now)
 
     async def _keep(self, event: Keeps) -> None:
@@ -212,15 +217,10 @@ class Weather:
         refuses = line is None or (deed == "pause" and line.paused) or (deed == "resume" and not line.paused)
         # The timetable is an operator's, and only its release removes a line of it.
         whose = self._engine.scheduler if is_house and deed != "remove" else self._engine.api
-        async with whose.driver_transaction(BUSINESS) as connection:
-            if deed == "remove":
-                assert await schedules.remove(connection, name, by=DANA) == (
-                    line is not None and not is_house
-                )
-            elif refuses:
-                with pytest.raises(BadInputError):
-                    await getattr(schedules, deed)(connection, name, by=DANA)
-            else:
+        is_refused = refuses and deed != "remove"
+        # Outside of the transaction, which does not commit then.
+        with pytest.raises(BadInputError) if is_refused else nullcontext():
+            async with whose.driver_transaction(BUSINESS) as connection:
                 await getattr(schedules, deed)(connection, name, by=DANA)
         match deed:
             case _ if line is None or refuses:
