@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import timedelta
 
 import asyncpg
 import httpx
 import pytest
 
 from server.queue.schedules import LOCK_KEY
+from server.queue.slots import CatchUp
 from tests.engine import eventually
 from tests.faults.clocks import clocks, needs_libfaketime
 from tests.faults.seconds import asked, begin, cycles, holder, json_of, until_held
@@ -22,6 +24,24 @@ AS_SHIPPED = {"SCHEDULER_LOCK_TTL_S": "12", "SCHEDULER_CYCLE_S": "1"}
 TAKEOVER_S = 15
 # Of a slot while somebody else is there to record it.
 LATE_S = 2.0
+MILLION = 1_000_000
+BACKLOG = """
+INSERT INTO job (id, business_id, kind, payload, queue, urgency)
+SELECT 'inbox_cleanup_job-6-' || n, 6, 'inbox_cleanup_job', '{"slot": "2026-01-01T00:00:00Z"}',
+       'maintenance', 4
+FROM generate_series(1, $1::int) AS n
+"""
+LONGEST_AGE = timedelta(hours=12)
+OUTAGES = """
+INSERT INTO schedule (name, business_id, label, kind, cron, zone, catch_up, longest_age_s,
+                      watermark, next_slot)
+SELECT policy || ' after ' || outage.told, 6, 'An outage', 'login_cleanup_job', '* * * * *', 'UTC', policy,
+       43200, now() - lasted, now() - lasted
+FROM (VALUES ('0:02:00', interval '2 minutes'), ('2:00:00', '2 hours'), ('2 days, 0:00:00', '2 days'))
+     AS outage (told, lasted), unnest('{all, latest, none}'::text[]) AS policy
+RETURNING now()
+"""
+ALL_CAUGHT_UP = "SELECT min(next_slot) > now() FROM schedule WHERE business_id = 6"
 
 
 async def start(house, count, **environment):
@@ -258,3 +278,74 @@ async def test_schedulers_whose_clocks_are_hours_apart_keep_the_databases_time(s
 
         assert await timetable.is_whole(since=since) < LATE_S
         await stopped.kill("scheduler")
+
+
+@pytest.mark.fault("F26")
+@pytest.mark.timeout(240)
+async def test_behind_a_million_due_jobs_slots_are_on_time(stopped):
+    connection = await asyncpg.connect(stopped.addresses.database_url)
+    await connection.execute(BACKLOG, MILLION, timeout=200)
+    await start(stopped, 2)
+    timetable = await begin(stopped)
+    await timetable.goes_on(for_s=1)
+    since = await timetable.now()
+    taken: list[bytes] = []
+
+    # As workers do that are faster than any: whatever is handed over is taken.
+    async def is_worked_off():
+        taken.extend(await stopped.redis("LPOP", "rq:queue:maintenance", 1000) or [])
+        return len(taken) >= 3000
+
+    await eventually(is_worked_off, within_s=60, what="three thousand dispatches")
+    await timetable.goes_on(for_s=1)
+    assert await timetable.is_whole(since=since) < LATE_S
+    # Nobody works here: to the invariants what waits for so long was lost.
+    await stopped.kill("scheduler")
+    await stopped.kill("scheduler")
+    await connection.execute("TRUNCATE job, schedule_slot CASCADE")
+    await connection.close()
+
+
+@pytest.mark.fault("F17")
+async def test_after_minutes_hours_and_days_without_a_scheduler_each_policy_says_what_still_runs(stopped):
+    connection = await asyncpg.connect(stopped.addresses.database_url)
+    began = await connection.fetchval(OUTAGES)
+    await start(stopped, 2)
+    await eventually(lambda: connection.fetchval(ALL_CAUGHT_UP), within_s=40, what="all that was missed")
+    rows = await connection.fetch("SELECT *, now() AS now FROM schedule_slot WHERE business_id = 6")
+    held = await stopped.redis("LLEN", "rq:queue:maintenance")
+    jobs = await connection.fetchval("SELECT count(*) FROM job WHERE business_id = 6")
+    await connection.close()
+
+    for outage in (timedelta(minutes=2), timedelta(hours=2), timedelta(days=2)):
+        for policy in CatchUp:
+            mine = [row for row in rows if row["schedule"] == f"{policy} after {outage}"]
+            assert {row["slot"] for row in mine if row["slot"] <= began} == missed(began, outage)
+            assert all(row["reason"] for row in mine if row["state"] == "skipped")
+            runs = {row["slot"] for row in mine if row["state"] == "enqueued"}
+            assert_policy(policy, runs, missed(began, outage), began)
+    assert jobs == sum(row["state"] == "enqueued" for row in rows)
+    # What a business has missed comes at the pace of its share, not all at once.
+    assert held < jobs / 2
+
+
+def missed(began, outage):
+    """Return every minute of an outage."""
+    first = (began - outage).replace(second=0, microsecond=0)
+    count = int((began - first).total_seconds()) // 60
+    return {first + timedelta(minutes=number) for number in range(1, count + 1)}
+
+
+def assert_policy(policy, runs, missed_slots, began):
+    """Hold what runs of what was missed; while it is worked off, time goes on."""
+    newest, caught_up = max(missed_slots), runs & missed_slots
+    match policy:
+        case CatchUp.ALL:
+            oldest = began - LONGEST_AGE
+            assert {slot for slot in missed_slots if slot > oldest + timedelta(minutes=2)} <= caught_up
+            assert all(slot >= oldest for slot in caught_up)
+        case CatchUp.LATEST:
+            assert caught_up <= {newest}
+            assert runs
+        case CatchUp.NONE:
+            assert caught_up <= {newest}
