@@ -11,14 +11,16 @@ from secrets import token_hex
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.clock import monotonic_s
 from server.queue.schedules import LOCK_KEY
 
-# Renew it, or take it where it is free; otherwise say how many milliseconds its owner's renewal still lasts.
+# Renew it, or take it where it is free; otherwise say how many milliseconds its owner's renewal still lasts,
+# -1 where that is for ever.
 HOLD = """
 local owner = redis.call('GET', KEYS[1])
 if not owner or owner == ARGV[1] then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-    return -1
+    return -3
 end
 return redis.call('PTTL', KEYS[1])
 """
@@ -26,6 +28,9 @@ RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 """
+OURS = -3
+# When a lock ends is known no better than this: Redis answers sooner or later.
+SAME_END_S = 0.25
 
 
 class Hold(StrEnum):
@@ -50,6 +55,7 @@ class GlobalLock:
     def __init__(self, redis: Redis, *, ttl_s: int) -> None:
         self._redis = redis
         self._ttl_s = ttl_s
+        self._ends_s = self._renewed_s = 0.0
         # Who it is stands first, for whoever looks the lock up.
         self.token = f"{socket.gethostname()}:{os.getpid()}:{token_hex(8)}"
 
@@ -59,9 +65,20 @@ class GlobalLock:
             left_ms = await self._redis.eval(HOLD, 1, LOCK_KEY, self.token, self._ttl_s * 1000)
         except (RedisError, OSError):
             return Held(Hold.UNKNOWN)
-        if left_ms == -1:
+        if left_ms == OURS:
             return Held(Hold.OURS)
-        return Held(Hold.ANOTHER, max(self._ttl_s - left_ms / 1000, 0.0))
+        return Held(Hold.ANOTHER, self._silent_s(left_ms / 1000))
+
+    def _silent_s(self, left_s: float) -> float:
+        """Return for how long we have seen another renew nothing.
+
+        How long its lock may live says little of that: other settings or somebody's hand may have set it.
+        """
+        now_s = monotonic_s()
+        ends_s = now_s + left_s if left_s >= 0 else 0.0
+        if abs(ends_s - self._ends_s) > SAME_END_S:
+            self._ends_s, self._renewed_s = ends_s, now_s
+        return now_s - self._renewed_s
 
     async def release(self) -> None:
         """Free the lock if it is ours."""

@@ -31,6 +31,7 @@ SELECT 'inbox_cleanup_job-6-' || n, 6, 'inbox_cleanup_job', '{"slot": "2026-01-0
        'maintenance', 4
 FROM generate_series(1, $1::int) AS n
 """
+IS_HANDED_OVER = "SELECT dispatched_at IS NOT NULL FROM job WHERE id = 'inbox_cleanup_job-6-1'"
 LONGEST_AGE = timedelta(hours=12)
 OUTAGES = """
 INSERT INTO schedule (name, business_id, label, kind, cron, zone, catch_up, longest_age_s,
@@ -125,7 +126,9 @@ async def test_a_lock_that_is_deleted_or_taken_by_hand_costs_no_slot_and_doubles
         await timetable.goes_on(for_s=0)
     # Somebody who is nobody: it neither renews nor releases it.
     await stopped.redis("SET", LOCK_KEY, "nobody:1:0", "PX", 90_000)
-    await timetable.goes_on(for_s=3)
+    await stopped.value(BACKLOG, 1)
+    await eventually(lambda: stopped.value(IS_HANDED_OVER), what="a due job that is handed over")
+    await timetable.goes_on(for_s=2)
     assert await stopped.redis("GET", LOCK_KEY) == b"nobody:1:0"
 
     await stopped.redis("DEL", LOCK_KEY)

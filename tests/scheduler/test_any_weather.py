@@ -50,7 +50,8 @@ async def test_the_frozen_clock_is_the_clock_of_all_that_keeps_time(frozen):
     seen = await look_at_slots(frozen.scheduler)
     assert (seen.now, seen.next_slot) == (FAR_AWAY + timedelta(days=1), FAR_AWAY)
     assert (await look_at_jobs(frozen.scheduler)).now == seen.now
-    await ticks.tick(frozen.scheduler)
+    while (await ticks.tick(frozen.scheduler)).is_more:
+        pass
 
     rows = await frozen.look.fetch(MOMENTS)
     assert all(FAR_AWAY < row["watermark"] <= seen.now < row["next_slot"] for row in rows)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from server.clock import monotonic_s
 from server.queue.schedules import LOCK_KEY
 from server.scheduler.lock import GlobalLock, Hold
+from tests.engine import eventually
 
 
 async def test_one_of_two_holds_it_and_renews_it(engine):
@@ -43,3 +45,31 @@ async def test_a_deleted_lock_is_taken_again(engine):
     await engine.redis.delete(LOCK_KEY)
 
     assert (await lock.hold()).by is Hold.OURS
+
+
+@pytest.mark.fault("F16")
+@pytest.mark.parametrize("lives", [{}, {"px": 90_000}], ids=["for ever", "for longer than ours"])
+async def test_an_owner_that_never_renews_is_silent_however_long_its_lock_lives(engine, lives):
+    await engine.redis.set(LOCK_KEY, "nobody:1:0", **lives)
+    lock = GlobalLock(engine.redis, ttl_s=30)
+
+    async def is_silent():
+        held = await lock.hold()
+        assert held.by is Hold.ANOTHER
+        return held.silent_s > 0.5
+
+    await eventually(is_silent, within_s=2, what="an owner that is silent")
+    await lock.release()
+    assert await engine.redis.get(LOCK_KEY) == b"nobody:1:0"
+
+
+async def test_an_owner_that_renews_is_not_silent(engine):
+    owner, lock = GlobalLock(engine.redis, ttl_s=90), GlobalLock(engine.redis, ttl_s=30)
+    began = monotonic_s()
+
+    async def has_looked_for_long():
+        await owner.hold()
+        assert (await lock.hold()).silent_s < 0.5
+        return monotonic_s() - began > 1
+
+    await eventually(has_looked_for_long, within_s=5)
