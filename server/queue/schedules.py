@@ -1,7 +1,7 @@
 """Schedules as people and domains know them: made, changed, paused, run by hand. Every deed is recorded.
 
 Each function works within its caller's transaction and rights: a business reaches its own schedules, and only
-looks at the installation's. What was due by the old plan is recorded before anything changes.
+looks at the installation's. What was due by the old plan is recorded before a plan changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ INSERT INTO schedule (name, business_id, label, kind, version, payload, cron, zo
 VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, now(), $11)
 ON CONFLICT (name) DO UPDATE
 SET label = $3, version = $5, payload = $6::jsonb, cron = $7, zone = $8, catch_up = $9, longest_age_s = $10,
-    watermark = CASE WHEN (schedule.cron, schedule.zone) = ($7, $8) THEN schedule.watermark ELSE now() END,
+    watermark = CASE WHEN (schedule.cron, schedule.zone) = ($7, $8) THEN schedule.watermark
+                     ELSE greatest(schedule.watermark, now()) END,
     next_slot = $11, trouble = NULL, revision = schedule.revision + 1, updated_at = now()
 RETURNING xmax = 0 AS is_new
 """
@@ -60,7 +61,7 @@ WHERE name = $1 AND paused_at IS NOT NULL RETURNING business_id
 RAN = "SELECT EXISTS (SELECT FROM schedule_audit WHERE schedule = $1 AND deed = 'run' AND at >= $2)"
 RUN = """
 INSERT INTO schedule_slot (schedule, slot, state, job_id, reason, business_id, asked_by)
-VALUES ($1, $2, 'enqueued', $3, $4, $5, $6)
+VALUES ($1, $2, 'enqueued', $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING slot
 """
 ASK = "SELECT id, kind, queue, business_id, dispatch_no FROM ask_for_jobs($1::jsonb)"
 AUDIT = "INSERT INTO schedule_audit (schedule, business_id, deed, actor, reason) VALUES ($1, $2, $3, $4, $5)"
@@ -139,7 +140,10 @@ async def keep(  # noqa: PLR0913 -- what a schedule is
 
 
 async def remove(connection: asyncpg.Connection, name: str, *, by: Actor) -> bool:
-    """Remove a business's schedule with its slots; its jobs and its audit stay. Tell whether it was there."""
+    """Remove a business's schedule with its slots; its jobs and its audit stay. Tell whether it was there.
+
+    What is due at this moment and not yet asked for is not asked for any more.
+    """
     row = await connection.fetchrow(REMOVE, name)
     if row is not None:
         await connection.execute(AUDIT, name, row["business_id"], "removed", by.name, by.reason)
@@ -169,10 +173,12 @@ async def run_now(
     if row["kind"] not in KINDS:
         raise BadInputError("unknown_kind", f"{name} is of a kind that this release does not know.")
     if unless_since and await connection.fetchval(RAN, name, unless_since):
-        raise BadInputError("nothing_to_do", f"{name} was asked to run already.")
+        raise _asked_already(name)
     schedule = schedule_of(row)
     job = schedule.job(row["now"])
-    await connection.execute(RUN, name, row["now"], job["id"], by.reason, schedule.business_id, by.name)
+    about = (job["id"], by.reason, schedule.business_id, by.name)
+    if await connection.fetchval(RUN, name, row["now"], *about) is None:
+        raise _asked_already(name)
     await connection.execute(AUDIT, name, schedule.business_id, "run", by.name, by.reason)
     asked = await connection.fetch(ASK, orjson.dumps([job]).decode())
     return [dispatch_of(one) for one in asked if one["dispatch_no"]]
@@ -235,6 +241,10 @@ async def _settled(
         if row["next_slot"] is None or row["next_slot"] > now or schedule.kind not in KINDS:
             return schedule, dispatches, now
         dispatches += dispatches_of(await record(connection, [judge(schedule, now=now, most=MOST_SLOTS)]))
+
+
+def _asked_already(name: str) -> BadInputError:
+    return BadInputError("nothing_to_do", f"{name} was asked to run already.")
 
 
 def _unknown(name: str) -> BadInputError:
