@@ -52,6 +52,10 @@ MATRIX: Mapping[str, Fault] = {
         "clocks of api, worker and scheduler that jump by two hours, or differ by ninety seconds and more",
         "no slot, lease or delayed job is lost or doubled: only the database's clock is compared",
     ),
+    "F15": Fault(
+        "nights in which clocks change, in five zones over ten years",
+        "a time that is missing comes at the gap's end, one that is there twice comes once; n minutes are n",
+    ),
     "F16": Fault("two and five schedulers, no lock, a deleted lock", "rows = slots"),
     "F17": Fault("all schedulers down for long", "the catch-up policy; skipped slots have reasons"),
     "F18": Fault(

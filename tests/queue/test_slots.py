@@ -116,6 +116,7 @@ def nights(zone):
         day = following
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize("cron", CRONS)
 @pytest.mark.parametrize("zone", ZONES)
 def test_in_every_night_of_ten_years_the_slots_are_those_of_debians_cron(zone, cron):
@@ -143,6 +144,7 @@ NIGHTS = [
 ]
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize(("cron", "start", "expected"), NIGHTS)
 def test_a_time_that_is_not_there_comes_at_the_gaps_end_and_one_that_is_there_twice_comes_once(
     cron, start, expected
@@ -153,6 +155,7 @@ def test_a_time_that_is_not_there_comes_at_the_gaps_end_and_one_that_is_there_tw
     assert [at.astimezone(wall).strftime("%d %H:%M%z")[:-2] for at in found] == expected
 
 
+@pytest.mark.fault("F15")
 def test_every_thirty_minutes_are_real_minutes_through_both_nights():
     for start in (SPRING, AUTUMN):
         found = list(islice(plan(cron="*/30 * * * *", zone="Asia/Jerusalem").after(start), 60))
