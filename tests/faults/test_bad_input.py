@@ -58,6 +58,7 @@ async def test_both_paths_and_both_ways_to_name_a_tenant_are_taken(house):
     assert "Enqueued webhook_process_job" in house.log.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F22")
 async def test_the_same_webhook_fifty_times_at_once_is_one_message_and_one_reply(house):
     message = text_message("כמה עולה פריצת דלת?")
@@ -72,6 +73,7 @@ async def test_the_same_webhook_fifty_times_at_once_is_one_message_and_one_reply
     assert await house.broken_promises() == []
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F6")
 @pytest.mark.fault("F24")
 async def test_a_bad_message_in_a_batch_is_kept_with_its_reason_and_holds_back_no_other(house):
@@ -86,6 +88,7 @@ async def test_a_bad_message_in_a_batch_is_kept_with_its_reason_and_holds_back_n
     assert await house.broken_promises() == []
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F6")
 async def test_no_depth_of_nesting_is_an_error_of_ours(house):
     async def post(levels):
@@ -107,6 +110,7 @@ async def test_no_depth_of_nesting_is_an_error_of_ours(house):
     assert tenant.status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F6")
 async def test_half_an_emoji_and_a_nul_are_taken_and_do_not_fail_their_neighbours(house):
     cut = text_message("placeholder", message_id="CUT", phone="972521111111")

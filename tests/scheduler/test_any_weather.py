@@ -21,7 +21,7 @@ MOMENTS = "SELECT name, watermark, next_slot FROM schedule"
 BOUNDED = settings(
     deadline=None,
     derandomize=True,
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 DEEP = settings(BOUNDED, derandomize=False, max_examples=300, print_blob=True)
