@@ -114,8 +114,11 @@ async def _schedule(options: argparse.Namespace) -> int:
 
 
 async def _tell(verb: Callable[..., Coroutine[None, None, str]], options: argparse.Namespace) -> int:
+    from server import log
     from server.stack import reach
 
+    # What a verb has to tell, it prints.
+    log.configure(log_format="console", level="warning")
     settings = _settings()
     print(await verb(options, database_url=reach.database_url(settings), redis_url=reach.redis_url(settings)))
     return 0

@@ -71,7 +71,10 @@ async def test_an_entry_is_paused_skipped_resumed_and_run_and_all_of_it_is_told(
     assert "the model is away" in (await prosaas())[1]
     assert (await prosaas("skipped", EVERY_FIVE_MINUTES))[1].count("the model is away") == 2
     assert (await prosaas("resume", EVERY_FIVE_MINUTES))[0] == 0
-    assert (await prosaas("run", EVERY_FIVE_MINUTES, "--reason", "to see"))[0] == 0
+    assert await prosaas("run", EVERY_FIVE_MINUTES, "--reason", "to see") == (
+        0,
+        f"{EVERY_FIVE_MINUTES} was asked to run now.\n",
+    )
     assert await engine.redis.llen("rq:queue:maintenance") == 1
     deeds = await engine.look.fetch("SELECT deed, actor, reason FROM schedule_audit ORDER BY id")
     assert [one["deed"] for one in deeds] == ["paused", "resumed", "run"]
