@@ -111,6 +111,7 @@ async def test_a_job_that_breaks_its_process_costs_only_itself_and_is_named(engi
     assert ["quarantined=True" in line for line in alarms] == [False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F32")
 async def test_a_job_that_blocks_the_loop_runs_alone_in_the_end(engine, supervised):
     async with supervised(JOB_LEASE_S="4") as worker:
@@ -128,6 +129,7 @@ async def test_a_job_that_blocks_the_loop_runs_alone_in_the_end(engine, supervis
         assert await worker.is_ready()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5")
 @pytest.mark.parametrize("deed", ["segfault", "exit", "kill"])
 async def test_a_job_that_dies_alone_takes_no_process_of_others_with_it(engine, supervised, deed):
