@@ -30,7 +30,8 @@ class Health:
     """What a process says of itself. A check raises, or returns a short text, for its line in /readyz.
 
     `required` checks decide readiness; the others are only reported. `before_metrics` reads what has to be
-    read for them, and takes care of its own time.
+    read for them, and takes care of its own time. `beat_age_s` is how long ago the process ended its last
+    round, where it works in rounds.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Health:
         reported: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         is_alive: Callable[[], bool] = lambda: True,
         is_stopping: Callable[[], bool] = lambda: False,
+        beat_age_s: Callable[[], float] | None = None,
         registry: CollectorRegistry = REGISTRY,
         before_metrics: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -47,6 +49,7 @@ class Health:
         self._reported = dict(reported or {})
         self._is_alive = is_alive
         self._is_stopping = is_stopping
+        self._beat_age_s = beat_age_s
         self._registry = registry
         self._before_metrics = before_metrics
 
@@ -55,7 +58,8 @@ class Health:
         match path:
             case "/healthz":
                 alive = self._is_alive()
-                return (200 if alive else 503), TYPE_JSON, orjson.dumps({"alive": alive})
+                beat = {"beat_age_s": round(self._beat_age_s(), 1)} if self._beat_age_s else {}
+                return (200 if alive else 503), TYPE_JSON, orjson.dumps({"alive": alive} | beat)
             case "/readyz":
                 return await self._ready()
             case "/metrics":

@@ -76,13 +76,17 @@ class Scheduler:
         self._registered_at_s = -REGISTER_AGAIN_S
         self._failures = 0
         self._last_hold: Hold | None = None
-        self.last_cycle_s = monotonic_s()
+        self._last_cycle_s = monotonic_s()
 
     @property
     def is_alive(self) -> bool:
         """Tell whether cycles still happen."""
-        patience_s = max(self._cycle_s * MISSED_CYCLES, LEAST_PATIENCE_S)
-        return monotonic_s() - self.last_cycle_s < patience_s
+        return self.cycle_age_s < max(self._cycle_s * MISSED_CYCLES, LEAST_PATIENCE_S)
+
+    @property
+    def cycle_age_s(self) -> float:
+        """Return how long ago the last cycle ended, well or not."""
+        return monotonic_s() - self._last_cycle_s
 
     def stop(self) -> None:
         """End after the cycle that runs."""
@@ -95,7 +99,7 @@ class Scheduler:
             started = time.perf_counter()
             rest_s = await self._guarded_cycle()
             CYCLE_SECONDS.observe(time.perf_counter() - started)
-            self.last_cycle_s = monotonic_s()
+            self._last_cycle_s = monotonic_s()
             await self._rest(rest_s)
         await self._lock.release()
         log.info("scheduler_stopped")
@@ -176,6 +180,7 @@ async def keep_time(settings: Settings) -> None:
         health = Health(
             required={"postgres": house.database.ping, "redis": house.ping_redis},
             is_alive=lambda: scheduler.is_alive,
+            beat_age_s=lambda: scheduler.cycle_age_s,
             before_metrics=figures.refresh,
         )
         loop = asyncio.get_running_loop()

@@ -85,7 +85,10 @@ async def test_a_role_tells_how_it_is(database_url, redis_url, free_port, tmp_pa
         alive, ready, metrics = [await process.http.get(path) for path in ("/healthz", "/readyz", "/metrics")]
         said = process.said
 
-    assert (alive.status_code, alive.json()) == (200, {"alive": True})
+    assert (alive.status_code, alive.json()["alive"]) == (200, True)
+    # Who works in rounds says when the last one was.
+    assert set(alive.json()) == ({"alive", "beat_age_s"} if role is Role.SCHEDULER else {"alive"})
+    assert 0 <= alive.json().get("beat_age_s", 0) < 5
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "postgres": "ok", "redis": "ok"})
     assert metrics.status_code == 200
     assert "# TYPE process_cpu_seconds_total counter" in metrics.text

@@ -31,6 +31,8 @@ FROM unnest($2::text[], $3::int[]) AS line (name, step),
      (SELECT date_trunc('minute', now()) AS start) AS clock
 RETURNING watermark
 """
+# A cycle waits for a store so long, and rests after it, at most.
+ALIVE_WITHIN_S = 15
 NOW = "SELECT now()"
 FOLLOWING = "SELECT min(next_slot) FROM schedule WHERE business_id = 6"
 SLOTS = "SELECT slot, state, reason, job_id, created_at FROM schedule_slot WHERE schedule = $1 ORDER BY slot"
@@ -153,6 +155,12 @@ async def asked(house: Installation, child: Child, path: str, *, timeout_s: floa
     port = child.program.env["HEALTH_PORT"]
     async with httpx.AsyncClient(timeout=timeout_s) as client:
         return await client.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def is_alive(house: Installation, child: Child) -> bool:
+    """Tell whether a scheduler says that it lives, and that its last cycle was a moment ago."""
+    told = await json_of(house, child, "/healthz")
+    return bool(told["alive"]) and told["beat_age_s"] < ALIVE_WITHIN_S
 
 
 async def json_of(house: Installation, child: Child, path: str) -> Any:
