@@ -23,6 +23,7 @@ from server.db.session import Database
 from server.queue.asking import Asked, Dispatch, insert
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
+from server.queue.sweeper import GENERATION_KEY, WHOLE
 from server.stack.postgres import Postgres, PostgresOptions
 from server.stack.sockets import any_free_port, make_socket_folder
 from server.stack.valkey import Valkey, ValkeyOptions
@@ -90,7 +91,7 @@ class House:
         """Forget all jobs, in both stores, and all marks."""
         await self.redis.flushall()
         # As if a scheduler had looked before: this Redis is not one that lost something.
-        await self.redis.set("prosaas:generation", "1")
+        await self.redis.set(GENERATION_KEY, WHOLE)
         await self.look.execute("TRUNCATE job CASCADE")
         self.marks_file.unlink(missing_ok=True)
 

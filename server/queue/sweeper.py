@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 
 import asyncpg
 from redis.asyncio import Redis
@@ -24,8 +25,11 @@ from server.queue.window import SCHEDULERS_WINDOW, Window
 
 log = get_logger(__name__)
 
-# Anything that Redis once held is suspect when this key is gone: it was flushed or replaced.
+# Anything that Redis once held is suspect until this key says WHOLE: it was flushed or replaced, and nobody
+# has got through looking what it lost. Until then it names who looks.
 GENERATION_KEY = "prosaas:generation"
+WHOLE = "whole"
+END_LOOK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end"
 SUSPECT_AFTER_S = 15.0
 LONGEST_LIST = 50_000
 
@@ -58,6 +62,7 @@ class Sweeper:
         self._window = Window(database, redis, dispatcher)
         self._batch = batch
         self._missed: set[str] = set()
+        self._token = f"looked through by {token_hex(8)}"
 
     async def sweep(self) -> Swept:
         """Run every part once; Redis being away leaves its parts for the next time."""
@@ -97,14 +102,16 @@ class Sweeper:
             return 0
 
     async def knows_redis(self) -> bool:
-        """Tell whether Redis still holds what was put into it: it was neither flushed nor replaced."""
+        """Tell whether Redis holds what was put into it, as far as it was neither flushed nor replaced."""
         try:
-            return bool(await self._redis.exists(GENERATION_KEY))
+            return await self._is_whole()
         except (RedisError, OSError):
             return True
 
     async def _find_lost(self, connection: asyncpg.Connection) -> int:
-        new_generation = await self._redis.set(GENERATION_KEY, "1", nx=True)
+        new_generation = not await self._is_whole()
+        if new_generation:
+            await self._redis.set(GENERATION_KEY, self._token)
         age_s = 0.0 if new_generation else SUSPECT_AFTER_S
         rows = await connection.fetch(statements.SUSPECTS, age_s, self._batch * 10)
         suspects = [dispatch_of(row) for row in rows]
@@ -121,8 +128,13 @@ class Sweeper:
         for one in lost:
             counts.DISPATCHES_LOST.labels(one.kind).inc()
         if lost:
-            log.warning("dispatches_lost", jobs=len(lost), redis_was_emptied=bool(new_generation))
+            log.warning("dispatches_lost", jobs=len(lost), redis_was_emptied=new_generation)
+        if new_generation:
+            await self._redis.eval(END_LOOK, 1, GENERATION_KEY, self._token, WHOLE)
         return len(lost)
+
+    async def _is_whole(self) -> bool:
+        return await self._redis.get(GENERATION_KEY) == WHOLE.encode()
 
     async def _waiting_in_redis(self, suspects: Sequence[Dispatch]) -> dict[str, set[str]]:
         """Return queue → RQ ids in its list, for the queues short enough to read whole."""

@@ -9,7 +9,7 @@ import pytest
 
 from server.queue.catalog import WebhookProcess
 from server.queue.ledger import Ledger
-from server.queue.sweeper import GENERATION_KEY
+from server.queue.sweeper import GENERATION_KEY, WHOLE
 
 
 async def rq_ids(engine, queue="default"):
@@ -28,10 +28,27 @@ async def test_after_a_flush_everything_that_waited_is_dispatched_again(engine):
     assert sorted(await rq_ids(engine)) == sorted(f"{one}-2" for one in ids)
 
 
+@pytest.mark.fault("F7")
+async def test_a_look_after_a_flush_that_breaks_off_is_taken_up_again(engine):
+    await engine.ask(WebhookProcess(uuid4()))
+    await engine.sweeper.sweep()
+    await engine.redis.flushdb()
+    # Redis refuses to say how long this line is, once the look has begun.
+    await engine.redis.set("rq:queue:default", "no line")
+    assert (await engine.sweeper.sweep()).found_lost == 0
+    await engine.redis.delete("rq:queue:default")
+    assert not await engine.sweeper.knows_redis()
+
+    swept = await engine.sweeper.sweep()
+
+    assert (swept.found_lost, swept.dispatched) == (1, 1)
+    assert await engine.sweeper.knows_redis()
+
+
 async def test_what_still_waits_in_redis_is_not_dispatched_twice(engine):
     job_id = await engine.ask(WebhookProcess(uuid4()))
     await engine.look.execute("UPDATE job SET dispatched_at = now() - interval '1 hour'")
-    await engine.redis.set(GENERATION_KEY, "1")
+    await engine.redis.set(GENERATION_KEY, WHOLE)
 
     swept = await engine.sweeper.sweep()
 
@@ -42,7 +59,7 @@ async def test_what_still_waits_in_redis_is_not_dispatched_twice(engine):
 async def test_what_a_worker_took_and_has_not_claimed_yet_is_not_called_lost(engine):
     job_id = await engine.ask(WebhookProcess(uuid4()))
     await engine.look.execute("UPDATE job SET dispatched_at = now() - interval '1 hour'")
-    await engine.redis.set(GENERATION_KEY, "1")
+    await engine.redis.set(GENERATION_KEY, WHOLE)
     assert await engine.redis.lpop("rq:queue:default") == f"{job_id}-1".encode()
 
     swept = await engine.sweeper.sweep()
