@@ -21,6 +21,7 @@ from benches.jobs_throughput import BIN
 from benches.scheduler_crew import OUR_WORKER, Crew, Place, every_second, holder, in_turn, killing, schedulers
 from benches.scheduler_judged import Kept, by_period, by_slot, quantile
 from benches.scheduler_ours import ENTRIES_AT_MOST
+from server import tasks
 from server.queue.connection import connect_redis
 
 PERIOD_S = 1.0
@@ -133,8 +134,7 @@ async def _watched(house: House) -> AsyncIterator[dict[str, list[float]]]:
         if task.done():
             task.result()
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await tasks.end(task)
         await redis.aclose()
 
 

@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
 from benches.jobs_house import BUSINESS, PYTHON, House
+from server import tasks
 from server.queue.schedules import LOCK_KEY
 from server.stack.sockets import any_free_port
 
@@ -121,9 +122,7 @@ async def killing(
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await tasks.end(task)
 
 
 async def every_second(house: House, entries: int) -> datetime:

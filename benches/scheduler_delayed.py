@@ -17,6 +17,7 @@ from benches.jobs_house import House
 from benches.jobs_report import Report, Target, figure
 from benches.scheduler_crew import OUR_WORKER, schedulers
 from benches.scheduler_ours import DUE
+from server import tasks
 from server.queue.kinds import KIND_OF
 
 JOBS = 100_000
@@ -73,8 +74,7 @@ async def measure(house: House, report: Report) -> list[Target]:
     try:
         await _wait(house, due_at)
     finally:
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
+        await tasks.end(taking)
     targets = await _told(house, report, due_at, "taken at once", most_s=20)
     due_at = await _inserted(house)
     with house.running(OUR_WORKER, env=house.ours()):
