@@ -21,7 +21,7 @@ from server.queue import counts, statements
 from server.queue.asking import Dispatch, dispatch_of
 from server.queue.dispatch import UNDISPATCHED, Dispatcher
 from server.queue.ledger import DEATHS_BEFORE_QUARANTINE
-from server.queue.window import SCHEDULERS_WINDOW, Window
+from server.queue.window import MOST_GROWTH, SCHEDULERS_WINDOW, Window
 
 log = get_logger(__name__)
 
@@ -76,7 +76,7 @@ class Sweeper:
             try:
                 await self._forget_started(freed)
                 found_lost = await self._find_lost(connection)
-                dispatched = await self._window.fill(SCHEDULERS_WINDOW)
+                dispatched = await self._window.fill(SCHEDULERS_WINDOW, growth=MOST_GROWTH)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
         counts.EFFECTS_ORPHANED.inc(len(unknown))
@@ -96,7 +96,7 @@ class Sweeper:
     async def dispatch(self) -> int:
         """Hand over what came due; return how much. Redis being away leaves it for the next time."""
         try:
-            return await self._window.fill(SCHEDULERS_WINDOW)
+            return await self._window.fill(SCHEDULERS_WINDOW, growth=MOST_GROWTH)
         except (RedisError, OSError) as error:
             log.warning("redis_away", error=type(error).__name__)
             return 0

@@ -6,7 +6,7 @@ never behind a long line. The rest waits in the ledger, where one job of each bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 
 import asyncpg
@@ -21,6 +21,8 @@ from server.queue.kinds import queues
 
 # The scheduler looks about once a second; workers that are busier fill the window themselves.
 SCHEDULERS_WINDOW = 256
+# A window that is emptied before it is filled again may grow to so many times that.
+MOST_GROWTH = 4
 # A line is what waits of one business in one queue, of one kind.
 MOST_LINES = 2000
 # So many due jobs are looked at one by one; among more, each line's first are looked for.
@@ -34,18 +36,26 @@ class Window:
         self._database = database
         self._redis = redis
         self._dispatcher = dispatcher
+        # What was left behind at the last filling, and how much more a queue gets since.
+        self._behind: set[str] = set()
+        self._growth: dict[str, int] = {}
 
-    async def fill(self, most: int) -> int:
+    async def fill(self, most: int, *, growth: int = 1) -> int:
         """Fill every queue to `most` dispatches; return how many were handed over. Raises RedisError.
 
-        While more waits, a key in Redis tells the workers to fill it again as they empty it.
+        A queue that is found empty, though more was left behind, is emptied faster than we look: each time it
+        gets twice as many, up to `growth` times as many. While more waits, a key in Redis tells the workers
+        to fill it again as they empty it.
         """
         names = sorted(queues())
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.llen(f"rq:queue:{name}")
             held = await pipe.execute()
-        rooms = [max(0, most - length) for length in held]
+        for name, length in zip(names, held, strict=True):
+            is_outrun = not length and name in self._behind
+            self._growth[name] = min(2 * self._growth.get(name, 1), growth) if is_outrun else 1
+        rooms = [max(0, most * self._growth[name] - length) for name, length in zip(names, held, strict=True)]
         async with self._database.driver() as connection:
             rows = await connection.fetch(statements.DISPATCH_DUE, names, rooms, MOST_LINES, FEW)
             handed = sorted((row for row in rows if row["id"]), key=itemgetter("place"))
@@ -54,15 +64,16 @@ class Window:
                 await self._dispatcher.send(found)
                 # Of a queue that is full nothing was looked for.
                 full = [name for name, room in zip(names, rooms, strict=True) if not room]
-                await self._tell_of_backlog([*full, *rows[0]["more"]])
+                self._behind = {*full, *rows[0]["more"]}
+                await self._tell_of_backlog(self._behind)
             except (RedisError, OSError):
                 await _take_back(connection, found)
                 raise
         return len(found)
 
-    async def _tell_of_backlog(self, behind: Sequence[str]) -> None:
+    async def _tell_of_backlog(self, behind: Collection[str]) -> None:
         if behind:
-            told = " ".join(["", *(f"rq:queue:{name}" for name in behind), ""])
+            told = " ".join(["", *(f"rq:queue:{name}" for name in sorted(behind)), ""])
             await self._redis.set(BACKLOG_KEY, told, ex=BACKLOG_KNOWN_S)
         else:
             await self._redis.delete(BACKLOG_KEY)

@@ -13,7 +13,7 @@ from server.queue import Asked
 from server.queue.asking import insert
 from server.queue.dispatch import BACKLOG_KEY, STRAIGHT_AT_ONCE, Shares
 from server.queue.kinds import Urgency
-from server.queue.window import SCHEDULERS_WINDOW
+from server.queue.window import MOST_GROWTH, SCHEDULERS_WINDOW
 from tests.engine import job_kind
 
 BUSY, QUIET = 6, 9
@@ -100,6 +100,23 @@ async def test_the_window_holds_no_more_however_often_it_is_filled(engine):
         for _ in range(3):
             await engine.sweeper.sweep()
 
+        assert len(await in_redis(engine)) == SCHEDULERS_WINDOW
+
+
+async def test_a_window_that_is_emptied_before_it_is_filled_again_grows_for_as_long_as_it_is(engine):
+    with job_kind(Reply, nothing):
+        await ask_many(engine, [Reply(n) for n in range(4000)], due_in=timedelta(seconds=1))
+        await engine.look.execute("UPDATE job SET due_at = now()")
+        filled = []
+        for _ in range(4):
+            await engine.sweeper.sweep()
+            filled.append(len(await in_redis(engine)))
+            await engine.redis.delete("rq:queue:default")
+
+        assert filled == [SCHEDULERS_WINDOW * times for times in (1, 2, MOST_GROWTH, MOST_GROWTH)]
+
+        await engine.redis.rpush("rq:queue:default", "Reply-0-1")
+        await engine.sweeper.sweep()
         assert len(await in_redis(engine)) == SCHEDULERS_WINDOW
 
 
