@@ -157,6 +157,8 @@ class WorkerProcess:
                 await self._look()
             await self._drain(drain_grace_s)
         finally:
+            # Told twice to stop, it waits for nothing; but its jobs are given back while there are stores.
+            await self._end_jobs()
             await tasks.end(*upkeep)
             await self._view.unregister()
         log.info("worker_stopped", worker=self.name)
@@ -363,8 +365,12 @@ class WorkerProcess:
             if not running.run.is_sending:
                 task.cancel()
         await self._until_ended(SEND_WAIT_S)
-        for task in self._running:
-            task.cancel()
+
+    async def _end_jobs(self) -> None:
+        for task, running in self._running.items():
+            # What is over is being given back, which must not be cut off.
+            if not running.is_over:
+                task.cancel()
         await self._until_ended(CANCEL_WAIT_S)
         await self._dispatcher.flushed()
 
