@@ -5,6 +5,7 @@ No worker runs: what was enqueued stays to be counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -139,15 +140,16 @@ async def until_held(house: Installation, *, but_not_by: Child | None = None, wi
     return found[0]
 
 
-async def cycles(house: Installation, child: Child) -> dict[str, float]:
-    """Return how many cycles a scheduler has had, by how they went."""
+async def cycles(house: Installation, child: Child) -> Counter[str]:
+    """Return how many cycles a scheduler has had, by how they went; 0 where there was none yet."""
     text = (await asked(house, child, "/metrics")).text
-    return {
+    found = {
         sample.labels["result"]: sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == "prosaas_scheduler_cycles_total"
     }
+    return Counter({result: int(count) for result, count in found.items()})
 
 
 async def asked(house: Installation, child: Child, path: str, *, timeout_s: float = 5) -> httpx.Response:

@@ -203,7 +203,7 @@ async def test_a_scheduler_without_postgresql_says_so_lives_and_goes_on_when_it_
 
 
 async def has_waited(house, child, before):
-    return (await cycles(house, child))["postgres_away"] >= before.get("postgres_away", 0) + 2
+    return (await cycles(house, child))["postgres_away"] >= before["postgres_away"] + 2
 
 
 @pytest.mark.fault("F12")
