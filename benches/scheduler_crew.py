@@ -122,7 +122,10 @@ async def killing(
     try:
         yield
     finally:
-        await tasks.end(task)
+        [ended] = await tasks.end(task)
+        # Who stopped killing must not look like one whose kills cost nothing.
+        if isinstance(ended, Exception):
+            raise ended
 
 
 async def every_second(house: House, entries: int) -> datetime:
