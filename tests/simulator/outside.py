@@ -93,10 +93,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def listening() -> socket.socket:
+    """Take a port and keep it: one that is only looked up may be a client's before a server has it."""
+    return socket.create_server(("127.0.0.1", 0))
 
 
 async def stop(server: uvicorn.Server) -> None:
@@ -110,32 +109,30 @@ async def stop(server: uvicorn.Server) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(*servers: uvicorn.Server) -> AsyncIterator[None]:
-    """Start and stop the servers in the test's own loop, without uvicorn's signals and its ticking."""
-    for server in servers:
-        server.config.load()
-        server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup()
+async def serving(server: uvicorn.Server, door: socket.socket) -> AsyncIterator[None]:
+    """Start and stop a server in the test's own loop, without uvicorn's signals and its ticking."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[door])
     try:
         yield
     finally:
-        for server in reversed(servers):
-            await stop(server)
+        await stop(server)
 
 
 @contextlib.asynccontextmanager
 async def outside_world(receiver: Receiver, **settings: Any) -> AsyncIterator[Outside]:
-    hook_port, port = free_port(), free_port()
+    hook_door, door = listening(), listening()
+    hook_port, port = hook_door.getsockname()[1], door.getsockname()[1]
     hook = Starlette(routes=[Route("/hook", receiver.receive, methods=["POST"])])
-    listener = uvicorn.Server(
-        uvicorn.Config(hook, host="127.0.0.1", port=hook_port, log_config=None, ws="none", lifespan="off")
-    )
+    listener = uvicorn.Server(uvicorn.Config(hook, log_config=None, ws="none", lifespan="off"))
     settings = {"bridge_webhook_url": f"http://127.0.0.1:{hook_port}/hook", "retry_scale": 0.001, **settings}
     world = World(Settings(bridge_secret=SECRET, tenant="business_6", **settings))
     simulator = SimulatorServer(create_app(world), world, host="127.0.0.1", port=port)
     url = f"http://127.0.0.1:{port}"
     async with (
-        serving(listener, simulator),
+        serving(listener, hook_door),
+        serving(simulator, door),
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
         yield Outside(url, client, receiver, world)

@@ -4,8 +4,6 @@ import sys
 
 import httpx
 
-from tests.simulator.outside import free_port
-
 COMMAND = ["-m", "simulator", "--bridge-webhook-url", "http://127.0.0.1:9/hook", "--tenant", "business_6"]
 
 
@@ -35,10 +33,9 @@ async def test_a_missing_secret_is_named():
     assert b"set SIMULATED_SECRET to the bridge's secret" in complaint
 
 
-async def test_sigterm_ends_well_while_a_page_listens_and_no_words_reach_the_log():
-    port = free_port()
-    process = await start("--port", str(port), "--log-format", "json", secret="s")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+async def test_sigterm_ends_well_while_a_page_listens_and_no_words_reach_the_log(free_port):
+    process = await start("--port", str(free_port), "--log-format", "json", secret="s")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}", trust_env=False) as client:
         async with asyncio.timeout(10):
             while not await lives(client):
                 await asyncio.sleep(0.05)
