@@ -118,7 +118,8 @@ async def keep(  # noqa: PLR0913 -- what a schedule is
     """Make a business's schedule, or change it; return its name, and dispatches to announce.
 
     `facts` are what its jobs carry besides their slot; `key` tells a business's schedules of one kind apart.
-    A changed plan begins with its first slot from now. Raises BadInputError `bad_schedule`.
+    A changed plan begins with its first slot from now; where the database's clock went back, with the first
+    after its watermark: what has been does not come again. Raises BadInputError `bad_schedule`.
     """
     kind = KIND_OF[payload_type]
     name = job_id(kind.name, business_id, key=key)
@@ -132,7 +133,7 @@ async def keep(  # noqa: PLR0913 -- what a schedule is
         KEEP,
         *(name, business_id, label, kind.name, kind.version, orjson.dumps(facts).decode()),
         *(plan.cron, plan.zone, plan.catch_up.value, int(plan.longest_age.total_seconds())),
-        plan.first_after(now),
+        plan.first_after(now if known is None else max(now, known.watermark)),
     )
     deed = "made" if row["is_new"] else "changed"
     await connection.execute(AUDIT, name, business_id, deed, by.name, by.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -97,6 +98,18 @@ async def test_a_changed_plan_begins_with_its_first_slot_from_now_and_what_was_d
     assert (kept["cron"], kept["zone"], kept["label"]) == ("30 5 * * *", "Europe/Paris", "Count it early")
     assert kept["next_slot"] > kept["updated_at"]
     assert [deed for deed, _, _ in await deeds(engine, name)] == ["made", "changed"]
+
+
+async def test_a_plan_changed_while_the_clock_is_behind_begins_after_what_is_recorded(engine):
+    name = await keep(engine, HOURLY)
+    await go_back(engine, name, timedelta(hours=-5))
+    before = await row(engine, name)
+
+    await keep(engine, replace(HOURLY, cron="30 * * * *"))
+
+    after = await row(engine, name)
+    assert after["watermark"] == before["watermark"] < after["next_slot"]
+    assert after["next_slot"].minute == 30
 
 
 async def test_keeping_the_same_again_misses_and_doubles_nothing(engine):

@@ -81,11 +81,11 @@ class Expected:
                 line.retired, line.changes = True, line.changes + 1
 
     def keep(self, name: str, plan: Plan, now: datetime) -> None:
-        """Make a schedule or change it: other moments count from now on."""
+        """Make a schedule or change it: other moments count from now on, never from before a recorded one."""
         self._settle(name, now)
         line = self.lines.setdefault(name, Line(plan, now))
         if (line.plan.cron, line.plan.zone) != (plan.cron, plan.zone):
-            line.watermark = now
+            line.watermark = max(line.watermark, now)
         line.plan, line.changes = plan, line.changes + 1
 
     def pause(self, name: str, why: str, now: datetime) -> None:
