@@ -17,6 +17,7 @@ from server import log
 from server.config import Settings, load_settings
 from server.errors import StartRefusedError
 from server.health import KEEP_ALIVE_S
+from server.listening import listen
 from server.roles import Right, Role, parse_role, require
 
 SHUTDOWN_S = 5
@@ -81,8 +82,6 @@ async def _serve(settings: Settings) -> int:
     async with open_house(settings) as house:
         config = uvicorn.Config(
             create_app(house, settings.service_role, stopping),
-            host=settings.host,
-            port=settings.port,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -94,7 +93,7 @@ async def _serve(settings: Settings) -> int:
             proxy_headers=False,
         )
         server = _Server(config, stopping)
-        await server.serve()
+        await server.serve(sockets=[listen(settings.host, settings.port, "PORT")])
     return 0 if server.started else 1
 
 

@@ -15,6 +15,7 @@ import orjson
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from server.listening import listen
 from server.log import get_logger
 
 log = get_logger(__name__)
@@ -105,18 +106,16 @@ class _QuietServer(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_health(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
-    """Serve health on a port of its own while the block runs."""
+    """Serve health on a port of its own while the block runs; raise StartRefusedError where it is taken."""
     config = uvicorn.Config(
         health,
-        host=host,
-        port=port,
         log_config=None,
         lifespan="off",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = _QuietServer(config)
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve(sockets=[listen(host, port, "HEALTH_PORT")]))
     try:
         while not server.started:
             if task.done():

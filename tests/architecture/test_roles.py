@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from redis.asyncio import Redis
 
@@ -77,6 +79,19 @@ async def test_a_redis_that_evicts_is_refused_with_the_reason(own_valkey, databa
     assert "maxmemory-policy allkeys-lru" in answer.stderr
     assert "set maxmemory-policy to noeviction" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("role", FOUR)
+def test_a_taken_port_is_refused_with_the_setting_to_change(database_url, redis_url, free_port, role):
+    with socket.create_server(("127.0.0.1", free_port)):
+        answer = refused(role, addresses(database_url, redis_url, free_port))
+
+    assert answer.returncode == 2
+    setting = "PORT" if role in {Role.API, Role.CALLS} else "HEALTH_PORT"
+    assert answer.stderr.startswith(
+        f"{setting}={free_port} cannot be listened on at 127.0.0.1 (Address already"
+    )
+    assert answer.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("role", FOUR)
