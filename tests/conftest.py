@@ -18,9 +18,10 @@ import pytest
 import redis
 
 from server.stack.postgres import Postgres
-from server.stack.sockets import any_free_port, make_socket_folder
+from server.stack.sockets import make_socket_folder
 from server.stack.valkey import Valkey
 from tests.alone import turn
+from tests.ports import new_port
 from tests.servers import (
     RunningServers,
     TestServers,
@@ -112,7 +113,7 @@ def redis_url(servers: TestServers, worker_number: int) -> str:
 @pytest.fixture
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
-    return any_free_port()
+    return new_port()
 
 
 @pytest.fixture

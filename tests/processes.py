@@ -28,10 +28,10 @@ from server.stack.child import Child
 from server.stack.demo import Demo, seed
 from server.stack.postgres import Postgres
 from server.stack.programs import Addresses, role_program, simulator_program
-from server.stack.sockets import any_free_port
 from server.stack.valkey import Valkey
 from server.stack.waiting import until_ready
 from tests.engine import eventually
+from tests.ports import new_port
 from tests.servers import throwaway_postgres, throwaway_valkey
 
 SECRET = "the-demo-bridges-secret"
@@ -54,7 +54,7 @@ class Installation:
 
     def __init__(self, postgres: Postgres, server: Child, valkey: Valkey, folder: Path) -> None:
         names = [*(role.value for role in Role), "simulator"]
-        ports = {name: any_free_port() for name in names}
+        ports = {name: new_port() for name in names}
         self.postgres = postgres
         self.valkey = valkey
         self._server = server
@@ -104,7 +104,7 @@ class Installation:
         for name in names:
             where = self.addresses
             if self.running.get(name):
-                where = replace(where, ports={**where.ports, name: any_free_port()})
+                where = replace(where, ports={**where.ports, name: new_port()})
             program = simulator_program(where) if name == "simulator" else role_program(Role(name), where)
             told = replace(program, env=dict(program.env) | QUICK | self._own() | environment)
             if name in self.instead:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from tests.engine import eventually
 from tests.journeys.test_first_message import CHROMIUM, Running, delivered, post, running, sends
@@ -58,5 +58,5 @@ async def run_all_again(ready: dict[str, str], count: int) -> None:
         # The list empties by itself but for what is held back.
         await page.locator("[data-part=waiting][data-amount=none]").wait_for(timeout=20_000)
         await page.locator("#ended .flag").get_by_text("Not run again").wait_for()
-        assert await page.locator("#ended .job").count() == 1
+        await expect(page.locator("#ended .job")).to_have_count(1)
         await browser.close()

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from server.stack.sockets import any_free_port
 from server.stack.valkey import Valkey, ValkeyOptions
+from tests.ports import new_port
 from tests.upstream.page import page
 from tests.upstream.source import ROOT, unpack_tests
 from tests.upstream.table import NOT_RUN, RUN, excluded, is_named
@@ -47,7 +47,7 @@ async def main() -> int:
         modules = unpack_tests(folder)
         # Under one name in both places: here, and beside RQ's own tests.
         (folder / "tests" / "upstream").symlink_to(OURS)
-        valkey = Valkey(ValkeyOptions(data=folder / "redis", port=(port := any_free_port())))
+        valkey = Valkey(ValkeyOptions(data=folder / "redis", port=(port := new_port())))
         await valkey.start()
         try:
             ended = await asyncio.to_thread(_run, folder, port)

@@ -18,8 +18,8 @@ from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 from server import tasks
-from server.stack.sockets import any_free_port
 from tests.engine import eventually
+from tests.ports import new_port
 from tests.processes import is_alive
 from tests.worker.rough_jobs import Rough, RoughAlone, rough_kinds
 
@@ -50,7 +50,7 @@ def supervised(engine, database_url, redis_url, tmp_path):
 
     @asynccontextmanager
     async def start(**environment):
-        port = any_free_port()
+        port = new_port()
         settings = {
             "SERVICE_ROLE": "worker",
             "DATABASE_URL": database_url,
