@@ -90,6 +90,7 @@ async def sweep_on(engine):
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5")
 @pytest.mark.parametrize("deed", ["segfault", "exit", "kill", "from a task of its own"])
 async def test_a_job_that_breaks_its_process_costs_only_itself_and_is_named(engine, supervised, deed, capfd):
@@ -164,6 +165,7 @@ async def test_a_job_alone_ends_like_any_other(engine, supervised):
             await engine.until_state(one, "done", within_s=20)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5")
 async def test_memory_that_is_not_there_fails_the_job_that_asks_for_it(engine, supervised):
     async with supervised(WORKER_MEMORY_MB="256"):
@@ -204,6 +206,7 @@ async def test_a_killed_process_is_replaced_and_its_jobs_run_again_at_once(engin
         assert worker.processes != [process]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F32")
 async def test_a_process_that_stands_still_is_replaced_and_not_reported_healthy(engine, supervised):
     async with supervised(JOB_LEASE_S="10") as worker:
