@@ -93,7 +93,9 @@ async def _serve(settings: Settings) -> int:
             proxy_headers=False,
         )
         server = _Server(config, stopping)
-        await server.serve(sockets=[listen(settings.host, settings.port, "PORT")])
+        sockets = listen(settings.host, settings.port, "PORT")
+        log.get_logger("server").info("people_are_served", host=settings.host, port=settings.port)
+        await server.serve(sockets=sockets)
     return 0 if server.started else 1
 
 

@@ -115,7 +115,7 @@ async def serving_health(health: Health, *, host: str, port: int) -> AsyncIterat
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = _QuietServer(config)
-    task = asyncio.create_task(server.serve(sockets=[listen(host, port, "HEALTH_PORT")]))
+    task = asyncio.create_task(server.serve(sockets=listen(host, port, "HEALTH_PORT")))
     try:
         while not server.started:
             if task.done():

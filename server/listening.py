@@ -1,4 +1,4 @@
-"""A process's listening socket, had before anything is promised."""
+"""A process's listening sockets, had before anything is promised."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from server.errors import StartRefusedError
 BACKLOG = 2048
 
 
-def listen(host: str, port: int, setting: str) -> socket.socket:
-    """Return a socket that listens there; raise StartRefusedError, naming the setting, where it cannot.
+def listen(host: str, port: int, setting: str) -> list[socket.socket]:
+    """Return sockets that listen at every address of a host; raise StartRefusedError where one cannot.
 
-    A server that opened its own would end the process in the library's way: no sentence, no refusal.
+    `setting` names what holds the port. A server that opened its own would end the process in the library's
+    way: no sentence, no refusal.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found: list[socket.socket] = []
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in told):
+            found.append(socket.create_server(address, family=family, backlog=BACKLOG))
     except OSError as error:
+        for opened in found:
+            opened.close()
         reason = error.strerror or type(error).__name__
         raise StartRefusedError(
             f"{setting}={port} cannot be listened on at {host} ({reason}): set {setting} to a free port, "
             "or HOST to an address of this machine."
         ) from error
+    return found
