@@ -13,13 +13,15 @@ import random
 from server.stack.sockets import is_free
 
 FIRST = 10_000
-# Each worker of a run has a block of its own, and who is given a port may use the nine after it too.
+# Each of eight workers has a block of its own, and who is given a port may use the nine after it too.
+WORKERS = 8
 BLOCK = 2_700
 STEP = 10
 
 
 def _ports_of(worker: int) -> itertools.cycle[int]:
-    block = range(FIRST + worker * BLOCK, FIRST + (worker + 1) * BLOCK, STEP)
+    first = FIRST + worker % WORKERS * BLOCK
+    block = range(first, first + BLOCK, STEP)
     # Another run on this machine began somewhere else.
     start = random.randrange(len(block))
     return itertools.cycle([*block[start:], *block[:start]])
