@@ -7,6 +7,8 @@ error handler or the scheduler's cycle, which record it.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class ProsaasError(Exception):
     """The root of every error this product raises on purpose."""
@@ -48,8 +50,40 @@ class ProviderError(ProsaasError):
         self.account = account
 
 
+class Refusal(StrEnum):
+    """What a provider's no means for the business, beyond this one message."""
+
+    OTHER = "other"
+    # Only templates may be sent until the customer writes again.
+    WINDOW_CLOSED = "window_closed"
+    OPTED_OUT = "opted_out"
+    # This address has no such messenger, or its owner blocked the business.
+    UNREACHABLE = "unreachable"
+    # The provider's own cap on marketing for this person: a day later it may go.
+    CAPPED = "capped"
+    TEMPLATE = "template"
+    # The whole account is held: nothing goes out until its owner acts.
+    CREDENTIALS = "credentials"
+    PAYMENT = "payment"
+    POLICY = "policy"
+
+
+# What holds a whole account: its messages wait, none is lost.
+HOLDS_ACCOUNT = frozenset({Refusal.CREDENTIALS, Refusal.PAYMENT, Refusal.POLICY})
+
+
 class ProviderRefusedError(ProviderError):
-    """The provider answered no for good: sending the same again cannot help."""
+    """The provider answered no for good: sending the same again cannot help.
+
+    `code` is the provider's own, for people who look it up; `meaning` is what follows from it.
+    """
+
+    def __init__(
+        self, text: str, *, account: str = "", meaning: Refusal = Refusal.OTHER, code: str = ""
+    ) -> None:
+        super().__init__(text, account=account)
+        self.meaning = meaning
+        self.code = code
 
 
 class ProviderDownError(ProviderError):

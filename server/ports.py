@@ -6,9 +6,10 @@ other: `wiring` brings them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -33,16 +34,24 @@ class EventKind(StrEnum):
     EDIT = "edit"
     DELETE = "delete"
     STATUS = "status"
+    CONSENT = "consent"
+    TEMPLATE = "template"
     UNSUPPORTED = "unsupported"
     IGNORED = "ignored"
     UNREADABLE = "unreadable"
 
 
 class IdentityKind(StrEnum):
-    """What kind of name a contact goes by; the digits of a LID are never a phone."""
+    """What kind of name a contact goes by; the digits of a LID are never a phone.
+
+    A business-scoped id is Meta's name for a person who keeps their phone to themselves.
+    """
 
     PHONE = "phone"
     LID = "lid"
+    BUSINESS_SCOPED_ID = "business_scoped_id"
+    USERNAME = "username"
+    EMAIL = "email"
 
 
 class DeliveryStatus(StrEnum):
@@ -120,8 +129,66 @@ class Accepted:
     provider_id: str
 
 
+@dataclass(frozen=True)
+class OutgoingText:
+    """Words to send; `quoted_id` is the provider's id of the message that they answer."""
+
+    text: str
+    quoted_id: str | None = None
+
+
+@dataclass(frozen=True)
+class OutgoingMedia:
+    """A file to send: kind is image, video, audio, voice or document; `content` holds its bytes."""
+
+    kind: EventKind
+    content: bytes = field(repr=False)
+    mimetype: str
+    file_name: str = ""
+    caption: str | None = None
+    quoted_id: str | None = None
+
+
+@dataclass(frozen=True)
+class OutgoingTemplate:
+    """A template that the provider approved; `body` fills its variables in order.
+
+    `text` is what the customer will read, for providers that know no templates and for our own books.
+    """
+
+    name: str
+    language: str
+    text: str
+    body: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class OutgoingReaction:
+    """An emoji on the message that `target_id` names; an empty one takes ours back."""
+
+    target_id: str
+    emoji: str
+
+
+Outgoing: TypeAlias = OutgoingText | OutgoingMedia | OutgoingTemplate | OutgoingReaction
+
+
+@dataclass(frozen=True)
+class IncomingFile:
+    """A customer's file while it is fetched: its chunks come as the provider sends them."""
+
+    mimetype: str
+    size_bytes: int | None
+    chunks: AsyncIterator[bytes]
+
+
 class MessageChannel(Protocol):
-    """A way to talk with customers; one contract suite runs against every implementation."""
+    """A way to talk with customers; one contract suite runs against every implementation.
+
+    `window` is how long after a customer's last message free text may be sent; None for always.
+    """
+
+    window: timedelta | None
 
     def split(self, payload: Json) -> Sequence[RawEvent]:
         """Cut a webhook's payload into its events; a bad one comes back with its reason."""
@@ -129,8 +196,20 @@ class MessageChannel(Protocol):
     def read(self, payload: Json) -> ChannelEvent:
         """Read one event that `split` cut out; never raises, UNREADABLE says it could not."""
 
-    async def send_text(self, account: ChannelAccount, *, to: str, text: str, key: str) -> Accepted:
-        """Send a text; raise one of the ProviderErrors, Unknown when it may have been sent."""
+    async def send(self, account: ChannelAccount, outgoing: Outgoing, *, to: str, key: str) -> Accepted:
+        """Send one thing; raise one of the ProviderErrors, Unknown when it may have been sent.
+
+        `key` is the effect's: a provider that lets callers name a message gives it back in its reports.
+        """
+
+    async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
+        """Show the customer that their message was read and is being answered; raise a ProviderError."""
+
+    def open_file(self, account: ChannelAccount, media: Json) -> AbstractAsyncContextManager[IncomingFile]:
+        """Fetch what an event's `details["media"]` names; raise a ProviderError.
+
+        ProviderRefusedError means that it is gone for good.
+        """
 
 
 @dataclass(frozen=True)

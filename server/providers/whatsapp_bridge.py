@@ -9,12 +9,26 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx
 
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
-from server.ports import Accepted, ChannelAccount, ChannelEvent, Json, RawEvent
+from server.ports import (
+    Accepted,
+    ChannelAccount,
+    ChannelEvent,
+    IncomingFile,
+    Json,
+    Outgoing,
+    OutgoingMedia,
+    OutgoingReaction,
+    OutgoingTemplate,
+    OutgoingText,
+    RawEvent,
+)
 from server.providers.answers import json_object, retry_after_s
 from server.providers.whatsapp_bridge_reading import read
 from server.providers.whatsapp_bridge_splitting import split, usable_id
@@ -41,6 +55,8 @@ TIMED_OUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 class WhatsappBridge:
     """The channel `whatsapp_bridge`; `http` is shared with other providers and closed by its owner."""
 
+    window: timedelta | None = None
+
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
@@ -52,11 +68,11 @@ class WhatsappBridge:
         """Read one event that `split` cut out; never raises."""
         return read(payload)
 
-    async def send_text(self, account: ChannelAccount, *, to: str, text: str, key: str) -> Accepted:
-        """Send a text; `key` travels along as `idempotencyKey` and names the call in the bridge's log."""
+    async def send(self, account: ChannelAccount, outgoing: Outgoing, *, to: str, key: str) -> Accepted:
+        """Send one thing; `key` travels along as `idempotencyKey` and names the call in the bridge's log."""
+        told = _told(outgoing, account)
         answer = await self._post(
-            account,
-            {"to": to, "type": "text", "text": text, "idempotencyKey": key, "tenantId": account.tenant},
+            account, told | {"to": to, "idempotencyKey": key, "tenantId": account.tenant}
         )
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
@@ -67,7 +83,18 @@ class WhatsappBridge:
             )
         return Accepted(message_id)
 
-    async def _post(self, account: ChannelAccount, body: Mapping[str, str]) -> httpx.Response:
+    async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
+        """Do nothing yet: a bridge is told of typing apart."""
+
+    def open_file(
+        self,
+        account: ChannelAccount,
+        media: Json,  # noqa: ARG002 -- the port's shape
+    ) -> AbstractAsyncContextManager[IncomingFile]:
+        """Refuse: no file can be fetched from a bridge yet."""
+        raise ProviderRefusedError(f"{_name(account)} gives no files", account=_id(account))
+
+    async def _post(self, account: ChannelAccount, body: Mapping[str, object]) -> httpx.Response:
         # A kept connection that the bridge has just closed would leave us guessing whether it was sent.
         told = {
             "Connection": "close",
@@ -96,6 +123,17 @@ class WhatsappBridge:
                 f" ({type(error).__name__})",
                 account=_id(account),
             ) from error
+
+
+def _told(outgoing: Outgoing, account: ChannelAccount) -> dict[str, object]:
+    match outgoing:
+        case OutgoingText(text=text):
+            return {"type": "text", "text": text}
+        # A bridge knows no templates: the customer reads the same words.
+        case OutgoingTemplate(text=text):
+            return {"type": "text", "text": text}
+        case OutgoingMedia() | OutgoingReaction():
+            raise ProviderRefusedError(f"{_name(account)} sends words alone", account=_id(account))
 
 
 def _send_url(account: ChannelAccount) -> str:

@@ -201,7 +201,7 @@ class Run:
 
             async with run.effect("reply:7", account=account) as effect:
                 if effect.goes_out:
-                    effect.accept(await channel.send_text(...))
+                    effect.accept(await channel.send(...))
 
         A provider's refusal, and an answer that never came, are results and end here. Raises
         ProviderDownError (or Busy) when the provider proved that it took nothing: the effect is

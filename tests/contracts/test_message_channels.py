@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
-from server.ports import ChannelAccount, DeliveryStatus, EventKind
+from server.ports import ChannelAccount, DeliveryStatus, EventKind, OutgoingText
 from server.providers.whatsapp_bridge import WhatsappBridge
 from tests.simulator.outside import DANA, SECRET, Receiver, outside_world, until
 
@@ -28,7 +28,7 @@ async def channel():
 
 async def send(channel, world, *, secret: str = SECRET, text: str = "שלום, 250 ש״ח"):
     account = ChannelAccount(uuid4(), 6, f"{world.url}/bridge", secret, "business_6")
-    return await channel.send_text(account, to=DANA, text=text, key="reply:1")
+    return await channel.send(account, OutgoingText(text), to=DANA, key="reply:1")
 
 
 async def test_a_sent_text_reaches_the_phone_with_its_key(channel, world):

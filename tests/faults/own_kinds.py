@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from server.db.session import driver_of
 from server.domains.messaging import find_account
+from server.ports import OutgoingText
 from server.queue import Account, Run, plan_effect
 from server.roles import Role
 from server.scheduler import run_scheduler
@@ -73,7 +74,8 @@ async def send_limited_job(run: Run, payload: SendLimited) -> None:
     async with run.effect(key, account=LIMIT) as effect:
         if effect.goes_out:
             to = f"97252{payload.number:07}@s.whatsapp.net"
-            effect.accept(await run.outside.channels[kind].send_text(account, to=to, text="hello", key=key))
+            channel = run.outside.channels[kind]
+            effect.accept(await channel.send(account, OutgoingText("hello"), to=to, key=key))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
-from server.ports import ChannelAccount
+from server.ports import ChannelAccount, OutgoingText
 from server.providers import whatsapp_bridge
 from server.providers.whatsapp_bridge import WhatsappBridge
 
@@ -24,7 +24,7 @@ def account(base_url: str, secret: str = "the bridge's secret") -> ChannelAccoun
 
 async def send(http, base_url: str, **account_parts):
     channel = account(base_url, **account_parts)
-    return await WhatsappBridge(http).send_text(channel, to=DANA, text="שלום", key="reply:1")
+    return await WhatsappBridge(http).send(channel, OutgoingText("שלום"), to=DANA, key="reply:1")
 
 
 async def test_a_text_goes_out_in_the_bridges_own_words(http, raw):

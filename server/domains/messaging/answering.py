@@ -31,7 +31,7 @@ from server.domains.messaging.rules import (
 )
 from server.errors import ProviderBusyError, ProviderDownError
 from server.log import get_logger
-from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, Outside
+from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, OutgoingText, Outside
 from server.queue import Account, Changed, Run, abandon_effect, find_effect, plan_effect
 
 log = get_logger(__name__)
@@ -212,7 +212,8 @@ async def _send(run: Run, question: Question, reply: Message) -> None:
     try:
         async with run.effect(key, account=called) as effect:
             if effect.goes_out:
-                effect.accept(await channel.send_text(account, to=question.address, text=text, key=key))
+                sent = await channel.send(account, OutgoingText(text), to=question.address, key=key)
+                effect.accept(sent)
     except ProviderBusyError:
         raise
     except ProviderDownError as error:

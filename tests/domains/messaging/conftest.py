@@ -18,7 +18,7 @@ from server.domains import assistant, messaging
 from server.domains.messaging import service
 from server.jobs import effect_settled_job, job_given_up_job, reply_doubted_job, webhook_process_job
 from server.jobs.runtime import perform
-from server.ports import Accepted, ChannelAccount, ChatTurn, Completion, LanguageModel, Outside
+from server.ports import Accepted, ChannelAccount, ChatTurn, Completion, LanguageModel, Outgoing, Outside
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.queue import Run
 from server.queue.ledger import Ending, Ledger, Outcome
@@ -46,9 +46,9 @@ class Phone(WhatsappBridge):
     accounts: list[ChannelAccount] = field(default_factory=list)
     before_answer: Callable[[], Awaitable[Any]] | None = None
 
-    async def send_text(self, account: ChannelAccount, *, to: str, text: str, key: str) -> Accepted:
+    async def send(self, account: ChannelAccount, outgoing: Outgoing, *, to: str, key: str) -> Accepted:
         self.accounts.append(account)
-        self.sent.append((to, text, key))
+        self.sent.append((to, getattr(outgoing, "text", ""), key))
         if self.before_answer is not None:
             await self.before_answer()
         answer = self.answers.pop(0) if self.answers else f"OURS{len(self.sent)}"

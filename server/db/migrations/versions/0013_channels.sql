@@ -1,0 +1,2 @@
+-- Channels of several kinds.
+SELECT 1;

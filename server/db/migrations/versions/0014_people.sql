@@ -1,0 +1,2 @@
+-- People, their consent and the pipeline.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- What the assistant may do and has cost.
+SELECT 1;

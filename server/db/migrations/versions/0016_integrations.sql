@@ -1,0 +1,2 @@
+-- Events told to others.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Messages that people send, and when the assistant answers.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Files of messages.
+SELECT 1;
