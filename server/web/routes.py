@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, live, schedule
+from server.web import demo, door, inbox, jobs, live, schedule, settings
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -29,6 +29,7 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/schedule/run", owners(context, schedule.run_now), methods=["POST"]),
         Route("/schedule/pause", owners(context, schedule.pause), methods=["POST"]),
         Route("/schedule/resume", owners(context, schedule.resume), methods=["POST"]),
+        Route("/settings", owners(context, settings.show_settings)),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]

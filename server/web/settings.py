@@ -1,0 +1,30 @@
+"""The settings page: where an owner finds everything that can be set up, one row a subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.web.context import MemberVisit
+from server.web.rendering import page
+
+PATH = "/settings"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One row: `name` gives its words, `settings.<name>.title` and `settings.<name>.text`."""
+
+    name: str
+    href: str
+
+
+# In the order in which a new business needs them.
+SUBJECTS: tuple[Subject, ...] = ()
+
+
+async def show_settings(_: Request, visit: MemberVisit) -> Response:
+    """List what can be set up."""
+    return page(visit, "settings.html", path=PATH, subjects=SUBJECTS)
