@@ -18,21 +18,32 @@ from server.stack.valkey import Valkey, ValkeyOptions
 TEMPLATE = "template_prosaas"
 Result = TypeVar("Result")
 
+# Deleting the few rows of a test costs a tenth of truncating its tables, which makes new files. No trigger
+# fires and no reference is followed: all goes. A table that a test filled is truncated after all.
 _FILLED_TABLES = """
     DO $$
-    DECLARE name text; filled text[] := '{}'; has_rows boolean;
+    DECLARE name text; has_rows boolean; is_full boolean; sequence record;
     BEGIN
         SET LOCAL lock_timeout = '5s';
+        SET LOCAL session_replication_role = replica;
         FOR name IN
             SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
             WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tablename <> 'alembic_version'
         LOOP
-            EXECUTE format('SELECT EXISTS (SELECT FROM %s)', name) INTO has_rows;
-            IF has_rows THEN filled := filled || name; END IF;
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s), EXISTS (SELECT FROM %s OFFSET 2000)', name, name)
+                INTO has_rows, is_full;
+            IF is_full THEN
+                EXECUTE format('TRUNCATE %s CASCADE', name);
+            ELSIF has_rows THEN
+                EXECUTE format('DELETE FROM %s', name);
+            END IF;
         END LOOP;
-        IF filled <> '{}' THEN
-            EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' RESTART IDENTITY CASCADE';
-        END IF;
+        FOR sequence IN
+            SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences
+            WHERE last_value IS NOT NULL
+        LOOP
+            PERFORM setval(sequence.name, 1, false);
+        END LOOP;
     END $$
 """
 
