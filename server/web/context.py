@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import jinja2
 
@@ -49,7 +50,7 @@ def open_web(
     stopping: asyncio.Event,
 ) -> WebContext:
     """Read templates, translations and static files, so that no request waits for a disk."""
-    assets = load_assets()
+    assets, templates = _load_look()
     return WebContext(
         database=database,
         live=live,
@@ -58,9 +59,17 @@ def open_web(
         simulator_url=simulator_url.rstrip("/"),
         stopping=stopping,
         assets=assets,
-        templates=load_templates(assets),
+        templates=templates,
         words=load_words(),
     )
+
+
+@cache
+def _load_look() -> tuple[Assets, jinja2.Environment]:
+    # Compiling the templates takes longer than all else of a start; a process that opens several apps, as
+    # tests do, needs them once.
+    assets = load_assets()
+    return assets, load_templates(assets)
 
 
 @dataclass(frozen=True)
