@@ -1,4 +1,5 @@
--- Posts bridge webhooks of about 2 KB, each with a message id of its own.
+-- Posts bridge webhooks of about 2 KB, each with a message id of its own; every connection waits for
+-- `pause_ms` on average between its requests.
 local threads = 0
 
 function setup(thread)
@@ -7,7 +8,8 @@ function setup(thread)
 end
 
 function init(args)
-    secret, run = args[1], args[2]
+    secret, run, pause_ms = args[1], args[2], tonumber(args[3] or "0")
+    if pause_ms == 0 then delay = nil end
     counter = 0
     padding = string.rep("x", 1600)
     wrk.method = "POST"
@@ -23,6 +25,11 @@ function request()
         '@s.whatsapp.net","fromMe":false,"id":"' .. id .. '"},"messageTimestamp":1770500000,"pushName":"Dana",' ..
         '"message":{"conversation":"' .. padding .. '"}}]}}'
     return wrk.format(nil, nil, nil, body)
+end
+
+-- Spread, so that the connections do not ask in step.
+function delay()
+    return math.random() * 2 * pause_ms
 end
 
 function done(summary, latency, requests)
