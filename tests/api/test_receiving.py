@@ -148,6 +148,7 @@ async def test_requests_of_one_moment_share_a_transaction_and_each_gets_its_own_
     assert await engine.look.fetchval("SELECT count(*) FROM job") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["first", "other"])
 async def test_the_largest_delivery_there_may_be_costs_by_its_events_and_not_by_their_square(engine, key):
     receiver = Receiver(engine.api)
