@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from simulator import bridge, control, openai, phone_api, phone_page
+from simulator import bridge, cloud, cloud_control, control, openai, phone_api, phone_page
 from simulator.errors import BadInputError
 from simulator.log import AccessLog
 from simulator.world import World
@@ -36,15 +36,17 @@ def create_app(world: World) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
-        await world.webhooks.close()
+        await world.close()
 
     app = Starlette(
         routes=[
             Route("/", home),
             Route("/healthz", healthz),
             Mount("/bridge", routes=bridge.ROUTES),
+            Mount("/cloud", routes=cloud.ROUTES),
             Mount("/openai", routes=openai.ROUTES),
             *control.ROUTES,
+            *cloud_control.ROUTES,
             *phone_api.ROUTES,
             *phone_page.routes(),
         ],

@@ -4,19 +4,33 @@ from collections import deque
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
+from simulator.cloud_errors import status_of
 from simulator.errors import BadInputError
 from simulator.jsontypes import Json
 
 LONGEST_DELAY_MS = 600_000
 MOST_TIMES = 1_000_000
 FIRST_REFUSAL = 400
+MOST_CODE = 9_999_999
 
 
 class ProviderName(StrEnum):
     """The providers this world has."""
 
     BRIDGE = "whatsapp_bridge"
+    CLOUD = "whatsapp_cloud"
     OPENAI = "openai"
+
+
+# What only some providers can do.
+_ALONE = (
+    (frozenset({"echo"}), (ProviderName.BRIDGE,)),
+    (frozenset({"error_code", "fail_status_code"}), (ProviderName.CLOUD,)),
+    (
+        frozenset({"receipts", "duplicate_status", "status_first"}),
+        (ProviderName.BRIDGE, ProviderName.CLOUD),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,8 @@ class Behaviour:
 
     With a `status` of 400 or more the provider does not take the work on. In every other case it does,
     also when the answer is then delayed, dropped (connection closed without a byte) or never given.
+    `error_code` refuses with this code of Meta's; `fail_status_code` takes the message and then reports
+    that it failed with it; `status_first` posts the reports before the answer is given.
     """
 
     delay_ms: int = 0
@@ -33,6 +49,9 @@ class Behaviour:
     hang: bool = False
     retry_after_s: int | None = None
     duplicate_status: bool = False
+    error_code: int | None = None
+    fail_status_code: int | None = None
+    status_first: bool = False
 
     @property
     def refuses(self) -> bool:
@@ -109,12 +128,10 @@ def parse_order(body: Json) -> BehaviourOrder:
         echo=_switch(body, "echo"),
         receipts=_switch(body, "receipts"),
     )
-    if order.provider is not ProviderName.BRIDGE and not {"echo", "receipts", "duplicate_status"}.isdisjoint(
-        body
-    ):
-        raise BadInputError(
-            f"echo, receipts and duplicate_status are the bridge's alone, not {order.provider}'s."
-        )
+    for names, providers in _ALONE:
+        if order.provider not in providers and not names.isdisjoint(body):
+            listed = ", ".join(sorted(names))
+            raise BadInputError(f"{listed}: only for {' and '.join(providers)}, not {order.provider}.")
     return order
 
 
@@ -128,7 +145,12 @@ def _behaviour(body: Json) -> Behaviour:
         hang=_switch(body, "hang") or False,
         retry_after_s=retry_after_s,
         duplicate_status=_switch(body, "duplicate_status") or False,
+        error_code=_whole_number(body, "error_code", 0, most=MOST_CODE),
+        fail_status_code=_whole_number(body, "fail_status_code", 0, most=MOST_CODE),
+        status_first=_switch(body, "status_first") or False,
     )
+    if behaviour.error_code is not None and status is None:
+        return replace(behaviour, status=status_of(behaviour.error_code))
     if retry_after_s is not None and status is None:
         return replace(behaviour, status=429)
     return behaviour

@@ -6,7 +6,9 @@ It ignores `idempotencyKey`, as they do: sending twice sends twice.
 import base64
 import binascii
 import hmac
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,7 +19,6 @@ from simulator.envelopes import DELIVERY_ACK, own_echo, receipt, sent_content
 from simulator.errors import BadInputError
 from simulator.exchange import Provider, Received, Reply, exchange
 from simulator.jsontypes import Json
-from simulator.media import EXTENSIONS, LARGEST_FILE_BYTES
 from simulator.phone import Direction, PhoneMessage, State, new_message_id
 from simulator.world import world_of
 
@@ -105,12 +106,11 @@ def _accept_send(received: Received) -> Reply:
             url=_stored_media_url(received),
         )
     )
-    _report(received, message_id, now)
     answer = {"ok": True, "messageId": message_id, "status": "sent", "duration_ms": _SEND_DURATION_MS}
-    return Reply(200, answer)
+    return Reply(200, answer, before=_report(received, message_id, now))
 
 
-def _report(received: Received, message_id: str, now: datetime) -> None:
+def _report(received: Received, message_id: str, now: datetime) -> Callable[[], Awaitable[None]] | None:
     """Post the echo, then the receipt, as a connected phone makes a bridge do."""
     world, tenant, jid = received.world, received.body["tenantId"], received.body["to"]
     envelopes = []
@@ -120,8 +120,11 @@ def _report(received: Received, message_id: str, now: datetime) -> None:
     if world.receipts:
         delivered = receipt(tenant, jid, message_id=message_id, status=DELIVERY_ACK)
         envelopes += [delivered] * (2 if received.behaviour.duplicate_status else 1)
+    if received.behaviour.status_first:
+        return partial(world.webhooks.deliver, envelopes)
     if envelopes:
         world.webhooks.deliver_in_order(envelopes)
+    return None
 
 
 def _check_send(body: Json) -> None:
@@ -154,9 +157,6 @@ def _stored_media_url(received: Received) -> str | None:
     except binascii.Error as error:
         raise BadInputError("Field media.data is not base64") from error
     mimetype = str(media.get("mimetype"))
-    # What the phone cannot show is sent all the same; its bubble then has only words.
-    if mimetype not in EXTENSIONS or len(data) > LARGEST_FILE_BYTES:
-        return None
     return f"/sim/media/{received.world.media.add(data, mimetype).name}"
 
 

@@ -1,9 +1,10 @@
 """One call to a provider, from its arrival to its answer or the lack of one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -17,22 +18,27 @@ from simulator.world import World, world_of
 
 @dataclass(frozen=True)
 class Reply:
-    """What a provider says; `chunks`, where given, are sent as server-sent events instead of `body`."""
+    """What a provider says; `chunks`, where given, are sent as server-sent events instead of `body`.
+
+    `before` is awaited before the answer goes out, whatever becomes of it.
+    """
 
     status: int
     body: Json
     accepted: bool = True
     chunks: tuple[bytes, ...] = ()
+    before: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
 class Received:
-    """A call that passed the door, with the behaviour that was waiting for it."""
+    """A call that passed the door, with the behaviour that was waiting for it; `form` where it sent one."""
 
     world: World
     request: Request
     body: Json
     behaviour: Behaviour
+    form: FormData | None = None
 
 
 Accept = Callable[[Received], Reply]
@@ -43,13 +49,15 @@ class Provider:
     """What the calls of one provider have in common.
 
     `door` returns the refusal of a caller without the right key, `refusal` the body that goes with a
-    status, `invalid` the reply to a body that is not understood.
+    status, `invalid` the reply to a body that is not understood, `coded` the refusal that goes with a
+    code, for a provider that has some.
     """
 
     name: ProviderName
     door: Callable[[Request], Reply | None]
     refusal: Callable[[int], Json]
     invalid: Callable[[str], Reply]
+    coded: Callable[[int], Json] | None = None
 
 
 async def exchange(request: Request, provider: Provider, accept: Accept) -> Response:
@@ -60,24 +68,45 @@ async def exchange(request: Request, provider: Provider, accept: Accept) -> Resp
     behaviour = Behaviour() if refused else world.behaviours.take(provider.name, request.url.path)
     call = world.calls.add(provider.name, _request_json(request, raw))
     call.behaviour = behaviour.as_json()
-    reply = refused or _act(provider, accept, world=world, request=request, raw=raw, behaviour=behaviour)
+    form = await request.form() if _is_form(request) else None
+    reply = refused or _act(
+        provider, accept, world=world, request=request, raw=raw, form=form, behaviour=behaviour
+    )
+    if form:
+        await form.close()
     call.accepted = reply.accepted
+    if reply.before:
+        await reply.before()
     return await _answer(request, call, reply=reply, behaviour=behaviour)
 
 
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
 def _act(
-    provider: Provider, accept: Accept, *, world: World, request: Request, raw: bytes, behaviour: Behaviour
+    provider: Provider,
+    accept: Accept,
+    *,
+    world: World,
+    request: Request,
+    raw: bytes,
+    form: FormData | None,
+    behaviour: Behaviour,
 ) -> Reply:
     if behaviour.status is not None and behaviour.refuses:
-        return Reply(behaviour.status, provider.refusal(behaviour.status), accepted=False)
+        code = behaviour.error_code
+        refusal = provider.refusal(behaviour.status)
+        body = refusal if code is None or provider.coded is None else provider.coded(code)
+        return Reply(behaviour.status, body, accepted=False)
     try:
-        body = parse_object(raw) if request.method == "POST" else {}
-        reply = accept(Received(world, request, body, behaviour))
+        body = parse_object(raw) if request.method == "POST" and form is None else {}
+        reply = accept(Received(world, request, body, behaviour, form))
     except BadInputError as error:
         return provider.invalid(str(error))
     if behaviour.status is None or not reply.accepted:
         return reply
-    return Reply(behaviour.status, reply.body, chunks=reply.chunks)
+    return replace(reply, status=behaviour.status)
 
 
 async def _answer(request: Request, call: Call, *, reply: Reply, behaviour: Behaviour) -> Response:

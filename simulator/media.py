@@ -1,5 +1,7 @@
-"""The files customers send: a generated photo, a short recording, and what the page's visitor chose."""
+"""The files both sides send, and a generated photo and a short recording to send where none is chosen."""
 
+import base64
+import hashlib
 import secrets
 import struct
 import zlib
@@ -15,9 +17,22 @@ VOICE_NOTE_FILE = Path(__file__).parent / "static" / "voice.ogg"
 VOICE_NOTE_SECONDS = 3
 VOICE_NOTE_TYPE = "audio/ogg; codecs=opus"
 
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", VOICE_NOTE_TYPE: "ogg"}
-LARGEST_FILE_BYTES = 5 * 1024 * 1024
-KEPT_BYTES = 64 * 1024 * 1024
+# What is kept under a name that says what it is; everything else is "bin".
+EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "audio/ogg": "ogg",
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "application/pdf": "pdf",
+    "text/plain": "txt",
+}
+LARGEST_FILE_BYTES = 100 * 1024 * 1024
+KEPT_BYTES = 256 * 1024 * 1024
+_LOWEST_ID = 10**15
 
 _WIDTH, _HEIGHT = 320, 240
 _Colour = tuple[int, int, int]
@@ -41,28 +56,41 @@ _SHAPES: tuple[tuple[int, int, int, int, _Colour], ...] = (
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file and its kind."""
+    """One file and its kind; its id is a number, as Meta's are."""
 
-    name: str
+    id: str
     mimetype: str
     data: bytes
 
+    @property
+    def name(self) -> str:
+        """Return the name it is served under."""
+        return f"{self.id}.{EXTENSIONS.get(bare_type(self.mimetype), 'bin')}"
+
+    @property
+    def sha256(self) -> str:
+        """Return the checksum in base64, as WhatsApp writes it."""
+        return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
+
+
+def bare_type(mimetype: str) -> str:
+    """Return a kind without its parameters: "audio/ogg" of "audio/ogg; codecs=opus"."""
+    return mimetype.partition(";")[0].strip().lower()
+
 
 class MediaStore:
-    """Files by name, 64 MB at most; the oldest make room."""
+    """Files by id, 256 MB at most; the oldest make room."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self._size_bytes = 0
 
     def add(self, data: bytes, mimetype: str) -> StoredFile:
-        """Keep a file under a fresh name; raises BadInputError over 5 MB or for an unknown kind."""
+        """Keep a file under a fresh id; raises BadInputError over 100 MB."""
         if len(data) > LARGEST_FILE_BYTES:
-            raise BadInputError("The picture is over 5 MB: choose a smaller one.")
-        if mimetype not in EXTENSIONS:
-            raise BadInputError(f"Unknown kind of file {mimetype!r}: use {', '.join(EXTENSIONS)}.")
-        stored = StoredFile(f"{secrets.token_hex(8)}.{EXTENSIONS[mimetype]}", mimetype, data)
-        self._files[stored.name] = stored
+            raise BadInputError("The file is over 100 MB: choose a smaller one.")
+        stored = StoredFile(str(_LOWEST_ID + secrets.randbelow(9 * _LOWEST_ID)), mimetype, data)
+        self._files[stored.id] = stored
         self._size_bytes += len(data)
         while self._size_bytes > KEPT_BYTES:
             _, oldest = self._files.popitem(last=False)
@@ -70,8 +98,14 @@ class MediaStore:
         return stored
 
     def get(self, name: str) -> StoredFile | None:
-        """Return the file, or None if there is none (any more)."""
-        return self._files.get(name)
+        """Return the file of this name or id, or None if there is none (any more)."""
+        return self._files.get(name.partition(".")[0])
+
+    def remove(self, media_id: str) -> bool:
+        """Forget one file, as a provider does in time; returns whether it was there."""
+        stored = self._files.pop(media_id, None)
+        self._size_bytes -= len(stored.data) if stored else 0
+        return stored is not None
 
     def clear(self) -> None:
         """Forget every file."""

@@ -14,6 +14,7 @@ from simulator.jsontypes import Json
 
 KEPT_CHATS = 2_000
 KEPT_MESSAGES_PER_CHAT = 500
+KEPT_IDS = 200_000
 WAITING_EVENTS = 1_000
 
 
@@ -37,7 +38,11 @@ class State(StrEnum):
 
 @dataclass
 class PhoneMessage:
-    """One bubble. `note` names how it was sent on purpose: "twice" or "reordered"."""
+    """One bubble. `note` names how it was sent on purpose: "twice", "reordered" or "late".
+
+    `details` holds what only some kinds have, `choices` the buttons and rows that the customer may press,
+    `reactions` the emoji of either side, `report` what the channel says of the message once it is read.
+    """
 
     id: str
     chat: str
@@ -48,6 +53,13 @@ class PhoneMessage:
     state: State
     url: str | None = None
     note: str | None = None
+    quotes: str | None = None
+    details: Json = field(default_factory=dict)
+    choices: tuple[Json, ...] = ()
+    reactions: dict[Direction, str] = field(default_factory=dict)
+    is_edited: bool = False
+    is_deleted: bool = False
+    report: object = None
 
     def as_json(self) -> Json:
         """Return the shape that the page and `GET /sim/phone/messages` show."""
@@ -61,6 +73,12 @@ class PhoneMessage:
             "state": self.state,
             "url": self.url,
             "note": self.note,
+            "quotes": self.quotes,
+            "details": self.details,
+            "choices": list(self.choices),
+            "reactions": dict(self.reactions),
+            "edited": self.is_edited,
+            "deleted": self.is_deleted,
         }
 
 
@@ -78,6 +96,7 @@ class Phones:
 
     def __init__(self) -> None:
         self._chats: OrderedDict[str, deque[PhoneMessage]] = OrderedDict()
+        self._by_id: OrderedDict[str, PhoneMessage] = OrderedDict()
         self._hidden_ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._subscribers: set[Subscriber] = set()
@@ -104,17 +123,36 @@ class Phones:
         """List a chat's messages, oldest first."""
         return list(self._chats.get(jid, ()))
 
+    def find(self, message_id: str) -> PhoneMessage | None:
+        """Return one bubble, None if it is not there (any more)."""
+        return self._by_id.get(message_id)
+
     def show(self, message: PhoneMessage) -> None:
         """Add a bubble; a reply shows that what was delivered before has been read."""
         chat = self._chats.setdefault(message.chat, deque(maxlen=KEPT_MESSAGES_PER_CHAT))
         self._chats.move_to_end(message.chat)
         chat.append(message)
+        self._by_id[message.id] = message
+        if len(self._by_id) > KEPT_IDS:
+            self._by_id.popitem(last=False)
         if len(self._chats) > KEPT_CHATS:
             forgotten, _ = self._chats.popitem(last=False)
             self._names.pop(forgotten, None)
         self.publish("message", message.as_json())
         if message.direction is Direction.RECEIVED:
             self.mark_read(message.chat)
+
+    def change(self, message: PhoneMessage) -> None:
+        """Tell every page that a bubble looks different now."""
+        self.publish("change", message.as_json())
+
+    def react(self, message: PhoneMessage, direction: Direction, emoji: str) -> None:
+        """Put an emoji of one side on a bubble; an empty one takes it back."""
+        if emoji:
+            message.reactions[direction] = emoji
+        else:
+            message.reactions.pop(direction, None)
+        self.change(message)
 
     def mark_read(self, jid: str) -> None:
         """Turn what was delivered in this chat into read."""
@@ -137,6 +175,7 @@ class Phones:
     def clear(self) -> None:
         """Empty every phone."""
         self._chats.clear()
+        self._by_id.clear()
         self._hidden_ids.clear()
         self._names.clear()
         self.publish("reset", {})

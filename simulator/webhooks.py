@@ -1,7 +1,8 @@
-"""Posting to the bridge's webhook, with the persistence of bridges in the field."""
+"""Posting to a webhook, with the persistence of the provider whose webhook it is."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 
 import httpx
 import orjson
@@ -9,7 +10,7 @@ import structlog
 
 from simulator.jsontypes import Json
 
-RETRY_DELAYS_S = (5, 10, 30, 60, 120)
+BRIDGE_RETRY_DELAYS_S = (5, 10, 30, 60, 120)
 ANSWER_TIMEOUT_S = 30
 # Beyond this many deliveries in flight the world drops new ones, as a bridge without memory would.
 MOST_IN_FLIGHT = 10_000
@@ -17,8 +18,18 @@ MOST_IN_FLIGHT = 10_000
 _log = structlog.get_logger("simulator.webhooks")
 
 
+@dataclass(frozen=True)
+class Webhook:
+    """Where one provider posts, how it signs what it posts, and what it tries again, when."""
+
+    url: str
+    seal: Callable[[Json], tuple[bytes, dict[str, str]]]
+    is_worth_retrying: Callable[[int | None], bool]
+    retry_delays_s: tuple[float, ...]
+
+
 def is_worth_retrying(status: int | None) -> bool:
-    """429, 500 and above, and a connection error (None) are tried again; nothing else is."""
+    """429, 500 and above, and a connection error (None) are tried again by bridges; nothing else is."""
     return (
         status is None
         or status == httpx.codes.TOO_MANY_REQUESTS
@@ -26,22 +37,40 @@ def is_worth_retrying(status: int | None) -> bool:
     )
 
 
+def bridge_webhook(url: str, secret: str, *, retry_scale: float) -> Webhook:
+    """Describe the webhook of a bridge: a shared secret in a header, five retries."""
+    headers = {"X-Internal-Secret": secret, "Content-Type": "application/json"}
+
+    def seal(envelope: Json) -> tuple[bytes, dict[str, str]]:
+        return orjson.dumps(envelope), headers
+
+    delays_s = tuple(delay_s * retry_scale for delay_s in BRIDGE_RETRY_DELAYS_S)
+    return Webhook(url, seal, is_worth_retrying, delays_s)
+
+
+def webhook_client() -> httpx.AsyncClient:
+    """Build the client that all posters of a world share."""
+    # The pool's own queue has no deadline: a burst waits for a free connection instead of failing.
+    return httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_TIMEOUT_S, pool=None), trust_env=False)
+
+
 class WebhookPoster:
     """Posts envelopes to one webhook; what needs retries goes on in the background."""
 
-    def __init__(self, *, url: str, secret: str, retry_scale: float) -> None:
-        self._url = url
-        self._headers = {"X-Internal-Secret": secret, "Content-Type": "application/json"}
-        self._retry_delays_s = [delay_s * retry_scale for delay_s in RETRY_DELAYS_S]
+    def __init__(self, webhook: Webhook, client: httpx.AsyncClient) -> None:
+        self._webhook = webhook
+        self._client = client
         self._tasks: set[asyncio.Task[None]] = set()
-        # The pool's own queue has no deadline: a burst waits for a free connection instead of failing.
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, pool=None)
-        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False)
+
+    def is_worth_retrying(self, status: int | None) -> bool:
+        """Tell whether this provider tries again after such an answer."""
+        return self._webhook.is_worth_retrying(status)
 
     async def post(self, envelope: Json) -> int | None:
         """Post once and return the status, or None if no answer came."""
+        body, headers = self._webhook.seal(envelope)
         try:
-            answer = await self._client.post(self._url, content=orjson.dumps(envelope), headers=self._headers)
+            answer = await self._client.post(self._webhook.url, content=body, headers=headers)
         except httpx.TransportError as error:
             _log.warning("webhook_unreachable", error=type(error).__name__)
             return None
@@ -49,14 +78,14 @@ class WebhookPoster:
             _log.warning("webhook_refused", status=answer.status_code)
         return answer.status_code
 
+    async def deliver(self, envelopes: list[Json]) -> None:
+        """Post these one after another, each with its retries."""
+        for envelope in envelopes:
+            await self._retry(envelope, await self.post(envelope))
+
     def deliver_in_order(self, envelopes: list[Json]) -> None:
-        """Post these one after another in the background, each with its retries."""
-
-        async def deliver() -> None:
-            for envelope in envelopes:
-                await self._retry(envelope, await self.post(envelope))
-
-        self._spawn(deliver())
+        """Do the same in the background."""
+        self._spawn(self.deliver(envelopes))
 
     def retry_later(self, envelope: Json, on_end: Callable[[int | None], None]) -> None:
         """Go on with a post that failed once; `on_end` hears the last status."""
@@ -72,19 +101,18 @@ class WebhookPoster:
             task.cancel()
 
     async def close(self) -> None:
-        """Cancel what is in flight and close the connections."""
+        """Cancel what is in flight and wait for its end."""
         self.forget_all()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
 
     async def _retry(self, envelope: Json, status: int | None) -> int | None:
-        for delay_s in self._retry_delays_s:
-            if not is_worth_retrying(status):
+        for delay_s in self._webhook.retry_delays_s:
+            if not self.is_worth_retrying(status):
                 return status
             await asyncio.sleep(delay_s)
             status = await self.post(envelope)
-        if is_worth_retrying(status):
-            _log.error("webhook_dropped", status=status, tries=1 + len(RETRY_DELAYS_S))
+        if self.is_worth_retrying(status):
+            _log.error("webhook_dropped", status=status, tries=1 + len(self._webhook.retry_delays_s))
         return status
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

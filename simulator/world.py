@@ -6,10 +6,11 @@ from starlette.requests import Request
 
 from simulator.behaviours import BehaviourOrder, BehaviourQueue, ProviderName
 from simulator.calls import CallLog
+from simulator.cloud_number import CloudNumber
 from simulator.media import MediaStore
 from simulator.phone import Phones
 from simulator.settings import Settings
-from simulator.webhooks import WebhookPoster
+from simulator.webhooks import WebhookPoster, bridge_webhook, webhook_client
 
 
 class World:
@@ -21,11 +22,12 @@ class World:
         self.behaviours = BehaviourQueue()
         self.phones = Phones()
         self.media = MediaStore()
-        self.webhooks = WebhookPoster(
-            url=settings.bridge_webhook_url,
-            secret=settings.bridge_secret,
-            retry_scale=settings.retry_scale,
+        self._client = webhook_client()
+        webhook = bridge_webhook(
+            settings.bridge_webhook_url, settings.bridge_secret, retry_scale=settings.retry_scale
         )
+        self.webhooks = WebhookPoster(webhook, self._client)
+        self.cloud = CloudNumber(self._client, retry_scale=settings.retry_scale)
         self.echo = settings.echo
         self.receipts = settings.receipts
         self.released = asyncio.Event()
@@ -33,6 +35,8 @@ class World:
     def order(self, order: BehaviourOrder) -> None:
         """Take in how a provider is to answer, and the bridge's habits."""
         self.behaviours.add(order)
+        if order.provider is ProviderName.CLOUD and order.receipts is not None:
+            self.cloud.sends_receipts = order.receipts
         if order.provider is ProviderName.BRIDGE:
             self.echo = self.echo if order.echo is None else order.echo
             self.receipts = self.receipts if order.receipts is None else order.receipts
@@ -41,12 +45,19 @@ class World:
         """Start over: no calls, behaviours, chats or files, nothing in flight, nobody left waiting."""
         self.release_waiting()
         self.webhooks.forget_all()
+        self.cloud.reset()
         self.calls.clear()
         self.behaviours.clear()
         self.phones.clear()
         self.media.clear()
         self.echo = self.settings.echo
         self.receipts = self.settings.receipts
+
+    async def close(self) -> None:
+        """Cancel every delivery and close the connections."""
+        await self.webhooks.close()
+        await self.cloud.close()
+        await self._client.aclose()
 
     def release_waiting(self) -> None:
         """Close connections that hang, and answer at once those that were delayed."""

@@ -20,7 +20,9 @@ from simulator.settings import Settings
 from simulator.world import World
 
 SECRET = "bridge-secret-of-the-tests"
+APP_SECRET, ACCESS_TOKEN, VERIFY_TOKEN = "app-secret-of-the-tests", "cloud-token-of-the-tests", "verify-me"
 DANA = "972501234567@s.whatsapp.net"
+CLOUD_MESSAGES = "/cloud/v23.0/106540352242922/messages"
 DEADLINE_S = 5
 
 
@@ -29,19 +31,42 @@ class Receiver:
     """The business's webhook: keeps what arrives; answers 200, or first the statuses in `answers`."""
 
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    signatures: list[str | None] = field(default_factory=list)
     secrets: list[str | None] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
     async def receive(self, request: Request) -> Response:
+        if request.method == "GET":
+            return verified(request)
+        self.raw.append(await request.body())
+        self.signatures.append(request.headers.get("x-hub-signature-256"))
         self.bodies.append(await request.json())
         self.secrets.append(request.headers.get("x-internal-secret"))
         return JSONResponse({"ok": True}, self.answers.pop(0) if self.answers else 200)
+
+    def changes(self, field: str = "messages") -> list[dict[str, Any]]:
+        """List the values that Meta posted for one field, in the order they came."""
+        changes = [
+            change for body in self.bodies for entry in body.get("entry", []) for change in entry["changes"]
+        ]
+        return [change["value"] for change in changes if change["field"] == field]
+
+    def statuses(self) -> list[dict[str, Any]]:
+        return [status for value in self.changes() for status in value.get("statuses", [])]
 
     def echoes(self) -> list[dict[str, Any]]:
         return [body for body in self.bodies if body.get("event") == "messages.upsert"]
 
     def receipts(self) -> list[dict[str, Any]]:
         return [body for body in self.bodies if body.get("event") == "messages.update"]
+
+
+def verified(request: Request) -> Response:
+    """Answer Meta's verification as a business's webhook has to."""
+    if request.query_params.get("hub.verify_token") != VERIFY_TOKEN:
+        return Response(status_code=403)
+    return Response(request.query_params["hub.challenge"], media_type="text/plain")
 
 
 @dataclass
@@ -52,6 +77,19 @@ class Outside:
     client: httpx.AsyncClient
     receiver: Receiver
     world: World
+    hook_url: str = ""
+
+    async def connect_cloud(self, **fields: Any) -> dict[str, Any]:
+        told = {"webhook_url": self.hook_url, "app_secret": APP_SECRET}
+        told |= {"verify_token": VERIFY_TOKEN, "access_token": ACCESS_TOKEN, **fields}
+        answer = await self.client.post("/sim/cloud", json=told)
+        connected: dict[str, Any] = answer.json()
+        return connected
+
+    async def send_cloud(self, *, token: str = ACCESS_TOKEN, **fields: Any) -> httpx.Response:
+        body = {"messaging_product": "whatsapp", "to": DANA.partition("@")[0], **fields}
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self.client.post(CLOUD_MESSAGES, json=body, headers=headers)
 
     @property
     def port(self) -> int:
@@ -124,7 +162,7 @@ async def serving(server: uvicorn.Server, door: socket.socket) -> AsyncIterator[
 async def outside_world(receiver: Receiver, **settings: Any) -> AsyncIterator[Outside]:
     hook_door, door = listening(), listening()
     hook_port, port = hook_door.getsockname()[1], door.getsockname()[1]
-    hook = Starlette(routes=[Route("/hook", receiver.receive, methods=["POST"])])
+    hook = Starlette(routes=[Route("/hook", receiver.receive, methods=["GET", "POST"])])
     listener = uvicorn.Server(uvicorn.Config(hook, log_config=None, ws="none", lifespan="off"))
     settings = {"bridge_webhook_url": f"http://127.0.0.1:{hook_port}/hook", "retry_scale": 0.001, **settings}
     world = World(Settings(bridge_secret=SECRET, tenant="business_6", **settings))
@@ -135,4 +173,4 @@ async def outside_world(receiver: Receiver, **settings: Any) -> AsyncIterator[Ou
         serving(simulator, door),
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
-        yield Outside(url, client, receiver, world)
+        yield Outside(url, client, receiver, world, settings["bridge_webhook_url"])

@@ -130,7 +130,7 @@ async def test_a_call_shows_its_body_and_not_its_secret(outside: Outside):
         ({"delay_ms": "soon"}, "delay_ms must be"),
         ({"hang": 1}, "hang must be"),
         ({"surprise": True}, "Unknown field"),
-        ({"provider": "openai", "echo": False}, "bridge's alone"),
+        ({"provider": "openai", "echo": False}, "only for whatsapp_bridge"),
     ],
 )
 async def test_a_behaviour_that_is_not_understood_gets_a_sentence(outside: Outside, body, reason):
