@@ -96,6 +96,12 @@ class Settings(BaseSettings):
     openai_timeout_s: float = Field(
         default=20.0, ge=1, le=300, description="Seconds the model may take before the responder answers."
     )
+    openai_input_price: float = Field(
+        default=0.15, ge=0, le=10_000, description="US dollars that a million tokens told to the model cost."
+    )
+    openai_output_price: float = Field(
+        default=0.60, ge=0, le=10_000, description="US dollars that a million tokens it answers cost."
+    )
 
     data_dir: str = Field(
         default=".data", description="Folder in which `recordings` holds the files of recorded calls."

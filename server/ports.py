@@ -213,27 +213,52 @@ class MessageChannel(Protocol):
 
 
 @dataclass(frozen=True)
+class Tool:
+    """Something a model may ask for; `parameters` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Json
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """What a model asks for; `arguments` is the text it wrote, which need not be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class ChatTurn:
-    """One line of a conversation with a language model; role is system, user or assistant."""
+    """One line of a conversation with a language model; role is system, user, assistant or tool.
+
+    `calls` are what an assistant's turn asked for; a tool's turn answers the call of `call_id`.
+    """
 
     role: str
     content: str
+    calls: Sequence[ToolCall] = ()
+    call_id: str = ""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A model's answer with what it cost in tokens."""
+    """A model's answer, in words or calls of tools or both; `cost_micro` is in millionths of a US dollar."""
 
     text: str
     model: str
     input_tokens: int
     output_tokens: int
+    calls: Sequence[ToolCall] = ()
+    cost_micro: int = 0
 
 
 class LanguageModel(Protocol):
     """Any model that continues a conversation."""
 
-    async def complete(self, turns: Sequence[ChatTurn]) -> Completion:
+    async def complete(self, turns: Sequence[ChatTurn], *, tools: Sequence[Tool] = ()) -> Completion:
         """Return the next assistant turn; raise ProviderError when it cannot be had in time."""
 
 

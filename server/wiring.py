@@ -113,6 +113,7 @@ def language_model(settings: Settings, http: httpx.AsyncClient, accounts: Accoun
         api_key=settings.openai_api_key.get_secret_value(),
         model=settings.openai_model,
         timeout_s=settings.openai_timeout_s,
+        prices=(settings.openai_input_price, settings.openai_output_price),
     )
     return SharedModel(model, accounts, Account("openai", settings.openai_base_url))
 

@@ -17,7 +17,7 @@ from server.clock import monotonic_s
 from server.db.session import Database
 from server.errors import ProviderBusyError, ProviderDownError, ProviderError, ProviderUnknownError
 from server.log import get_logger
-from server.ports import ChatTurn, Completion, LanguageModel
+from server.ports import ChatTurn, Completion, LanguageModel, Tool
 
 log = get_logger(__name__)
 
@@ -183,7 +183,7 @@ class SharedModel:
         self._accounts = accounts
         self._account = account
 
-    async def complete(self, turns: Sequence[ChatTurn]) -> Completion:
+    async def complete(self, turns: Sequence[ChatTurn], *, tools: Sequence[Tool] = ()) -> Completion:
         """Return the next assistant turn; raise ProviderError when it cannot be had in time."""
         async with self._accounts.calling(self._account):
-            return await self._model.complete(turns)
+            return await self._model.complete(turns, tools=tools)

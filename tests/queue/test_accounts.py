@@ -151,7 +151,7 @@ class SlowModel:
 
     calls = 0
 
-    async def complete(self, _turns):
+    async def complete(self, _turns, *, tools=()):  # noqa: ARG002 -- the port's own name
         self.calls += 1
         raise ProviderUnknownError("timed out")
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
-from server.domains.assistant.models import KnowledgeEntry
+from server.domains.assistant.models import AssistantUse, KnowledgeEntry
 from server.domains.assistant.questions import Term
+from server.domains.assistant.spent import Spent
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,6 @@ class Found:
     body: str
     language: str
     score: float
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """In whose name the assistant answers, and in which language when the customer's is unclear."""
-
-    name: str
-    language: str
 
 
 # A term weighs more the fewer entries speak of it, and a term nobody speaks of as much as the rarest:
@@ -75,7 +69,36 @@ NEWEST = """
 SELECT id, title, body, language, cast(0 AS float8) AS score FROM knowledge_entry
 WHERE business_id = :business_id ORDER BY updated_at DESC, id LIMIT :limit
 """
-SPEAKER = "SELECT name, language FROM business WHERE id = :business_id"
+BEHAVIOUR = """
+SELECT business.name, business.language, business.time_zone, now() AS now, wanted.about, wanted.tone,
+       wanted.instructions, wanted.hours, wanted.exceptions, wanted.keeps_scope, wanted.tools,
+       wanted.needs_approval, wanted.quiet_s, wanted.session_idle_h, wanted.monthly_cap_micro,
+       CASE WHEN wanted.monthly_cap_micro IS NOT NULL THEN (
+           SELECT coalesce(sum(cost_micro), 0)::bigint FROM assistant_use
+           WHERE assistant_use.business_id = business.id
+             AND at >= date_trunc('month', now(), business.time_zone)) END AS spent_micro
+FROM business LEFT JOIN business_assistant AS wanted ON wanted.business_id = business.id
+WHERE business.id = :business_id ORDER BY business.id LIMIT 1
+"""
+# A notice is one row a kind and day, or month: what happens a hundred times is read once.
+NOTICE = """
+INSERT INTO assistant_notice (business_id, kind, period, message_id, detail)
+SELECT id, cast(:kind AS text), date_trunc(cast(:unit AS text), now() AT TIME ZONE time_zone)::date,
+       cast(:message_id AS uuid), cast(:detail AS text)
+FROM business WHERE id = :business_id
+ON CONFLICT (business_id, kind, period) DO UPDATE
+SET times = assistant_notice.times + 1, message_id = excluded.message_id, detail = excluded.detail,
+    last_at = now(), seen_at = NULL
+WHERE cast(:unit AS text) = 'day'
+"""
+CAPPED = """
+SELECT wanted.business_id FROM business_assistant AS wanted
+JOIN business ON business.id = wanted.business_id
+WHERE wanted.business_id = ANY (:business_ids) AND wanted.monthly_cap_micro <= (
+    SELECT coalesce(sum(cost_micro), 0) FROM assistant_use
+    WHERE assistant_use.business_id = business.id AND at >= date_trunc('month', now(), business.time_zone))
+ORDER BY wanted.business_id LIMIT :limit
+"""
 
 
 async def search_entries(
@@ -104,10 +127,10 @@ async def newest_entries(session: Session, business_id: int, *, limit: int) -> l
     return [Found(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-async def read_speaker(session: Session, business_id: int) -> Speaker:
-    """Return the business as its customers know it."""
-    row = (await session.execute(text(SPEAKER), {"business_id": business_id})).one()
-    return Speaker(name=row.name, language=row.language)
+async def read_behaviour(session: Session, business_id: int) -> Mapping[str, Any]:
+    """Return all that a business says of its assistant, None where it said nothing."""
+    rows = await session.execute(text(BEHAVIOUR), {"business_id": business_id})
+    return dict(rows.mappings().one())
 
 
 async def upsert_entry(session: Session, business_id: int, *, title: str, body: str, language: str) -> UUID:
@@ -120,6 +143,40 @@ async def upsert_entry(session: Session, business_id: int, *, title: str, body: 
         set_={"body": statement.excluded.body, "updated_at": func.now()},
     ).returning(KnowledgeEntry.id)
     return (await session.execute(changed)).scalar_one()
+
+
+async def insert_use(
+    session: Session, business_id: int, spent: Spent, *, purpose: str, message_id: UUID | None
+) -> None:
+    """Store what a model took."""
+    await session.execute(
+        insert(AssistantUse).values(
+            business_id=business_id, purpose=purpose, message_id=message_id, **vars(spent)
+        )
+    )
+
+
+async def upsert_notice(
+    session: Session, business_id: int, *, kind: str, by_month: bool, message_id: UUID | None, detail: str
+) -> None:
+    """Store what the owner should know, or that it happened once more today; by the month, only once."""
+    await session.execute(
+        text(NOTICE),
+        {
+            "business_id": business_id,
+            "kind": kind,
+            "unit": "month" if by_month else "day",
+            "message_id": message_id,
+            "detail": detail,
+        },
+    )
+
+
+async def read_capped(session: Session, business_ids: Sequence[int]) -> set[int]:
+    """Return those of these businesses that spent what they may in this month."""
+    ids = list(business_ids)
+    rows = await session.execute(text(CAPPED), {"business_ids": ids, "limit": len(ids)})
+    return set(rows.scalars())
 
 
 def _in_titles(query: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from server.domains.assistant import sentences
-from server.domains.assistant.queries import Found, Speaker
+from server.domains.assistant.behaviour import Behaviour
+from server.domains.assistant.queries import Found
 from server.domains.assistant.questions import (
     is_greeting,
     is_thanks,
@@ -16,7 +18,8 @@ from server.domains.assistant.questions import (
     terms_of,
     wants_person,
 )
-from server.ports import ChatTurn, Completion, EventKind
+from server.domains.assistant.spent import Spent
+from server.ports import ChatTurn, EventKind
 
 # Tuned on the questions in tests/domains/assistant: below it, more answers were wrong than right.
 SURE_SCORE = 0.34
@@ -24,13 +27,26 @@ SURE_SCORE = 0.34
 LONGEST_REPLY = 4_000
 # What a model is told to say when it cannot answer; no customer's language has such a word.
 NEEDS_PERSON = "NEEDS_PERSON"
+# And when it was asked about something else than the business.
+OFF_TOPIC = "OFF_TOPIC"
 LONGEST_LINE = 160
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _FIGURE = re.compile(r"\d+")
 _SHORTEST_FIGURE = 2
+_NOTE = re.compile(r"^\s*\[[^\]\n]{1,60}\]\s*:?\s*")
 # A sticker says no more than a smile does.
 _WORDLESS_SMALL_TALK = (EventKind.STICKER,)
+
+
+class Trouble(StrEnum):
+    """What the owner is told of a reply that was not as it should be."""
+
+    MODEL_DOWN = "model_down"
+    MODEL_REFUSED = "model_refused"
+    CAPPED = "capped"
+    FALSE_CLAIM = "false_claim"
+    TOOL_FAILED = "tool_failed"
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,8 @@ class Draft:
 
     `sources` are the entries it was made from ({"id", "title"}). `is_sure` is False when the
     business's knowledge did not answer; `hands_over` is True when the text promises a person.
-    `model` is None where no model wrote it; its tokens count even if its words were not used.
+    `model` is None where no model wrote it; what was `spent` counts even if its words were not used.
+    `deeds` are what tools did for it ({"tool", "text"}). `trouble`, with its `detail`, is for the owner.
     """
 
     text: str
@@ -47,37 +64,50 @@ class Draft:
     is_sure: bool = True
     hands_over: bool = False
     model: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    spent: Spent = field(default_factory=Spent)
+    deeds: list[dict[str, str]] = field(default_factory=list)
+    trouble: Trouble | None = None
+    detail: str = ""
+    needs_approval: bool = False
+
+    @property
+    def input_tokens(self) -> int:
+        """Return how many tokens a model was told."""
+        return self.spent.input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """Return how many tokens it answered."""
+        return self.spent.output_tokens
 
 
-def reply_without_asking(speaker: Speaker, asked: str, *, kind: EventKind, language: str) -> Draft | None:
-    """Answer what needs no knowledge: small talk, media without words, the wish for a person."""
+def reply_without_asking(
+    behaviour: Behaviour, asked: str, *, kind: EventKind, language: str, was_asked: bool = False
+) -> Draft | None:
+    """Answer what needs no knowledge: small talk, media without words, the wish for a person.
+
+    `was_asked` is whether the business asked something last: then "ok" is an answer, and no thanks.
+    """
     if not asked.strip():
         said = sentences.WELCOME if kind in _WORDLESS_SMALL_TALK else sentences.MEDIA_RECEIVED
         is_small_talk = said is sentences.WELCOME
         return Draft(_in(said, language), is_sure=is_small_talk, hands_over=not is_small_talk)
     # "Good" alone agrees, before it greets.
-    if is_thanks(asked):
+    if is_thanks(asked) and not was_asked:
         return Draft(_in(sentences.WELCOME, language))
     if is_greeting(asked):
-        return Draft(_in(sentences.GREETING, language).format(business=speaker.name))
+        return Draft(_in(sentences.GREETING, language).format(business=behaviour.name))
     return hand_over(language) if wants_person(asked) else None
 
 
-def hand_over(language: str, completion: Completion | None = None) -> Draft:
-    """Promise a person; the tokens of a model that could not answer are kept."""
-    said = _in(sentences.HANDED_OVER, language)
-    if completion is None:
-        return Draft(said, is_sure=False, hands_over=True)
-    return Draft(
-        said,
-        is_sure=False,
-        hands_over=True,
-        model=completion.model,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-    )
+def hand_over(language: str, model: str | None = None) -> Draft:
+    """Promise a person; `model` is the one that could not answer, if one was asked."""
+    return Draft(_in(sentences.HANDED_OVER, language), is_sure=False, hands_over=True, model=model)
+
+
+def refuse_topic(behaviour: Behaviour, language: str, model: str) -> Draft:
+    """Say that only the business is spoken of here."""
+    return Draft(_in(sentences.OFF_TOPIC, language).format(business=behaviour.name), model=model)
 
 
 def reply_from_knowledge(found: Sequence[Found], language: str) -> Draft:
@@ -88,26 +118,15 @@ def reply_from_knowledge(found: Sequence[Found], language: str) -> Draft:
     return Draft(cut(best.body, LONGEST_REPLY), sources=[_source(best)])
 
 
-def reply_from_model(
-    completion: Completion, shown: Sequence[Found], turns: Sequence[ChatTurn], language: str
-) -> Draft | None:
-    """Take a model's answer unless it may not be sent; None when it said nothing at all.
+def reply_in_words(said: str, shown: Sequence[Found], model: str) -> Draft:
+    """Take a model's words as the reply, with the entries that they were made from."""
+    sources = [_source(entry) for entry in used_entries(said, shown)]
+    return Draft(cut(said, LONGEST_REPLY), sources=sources, model=model)
 
-    A figure that stands neither in the entries nor in the conversation was made up: a price
-    nobody named is never promised.
-    """
-    said = completion.text.replace("\x00", "").strip()
-    if not said:
-        return None
-    if NEEDS_PERSON in said or invented_figures(said, turns):
-        return hand_over(language, completion)
-    return Draft(
-        cut(said, LONGEST_REPLY),
-        sources=[_source(entry) for entry in used_entries(said, shown)],
-        model=completion.model,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-    )
+
+def without_notes(said: str) -> str:
+    """Return an answer without the notes on who wrote a line, should a model have copied one."""
+    return _NOTE.sub("", said).strip()
 
 
 def invented_figures(said: str, turns: Sequence[ChatTurn]) -> set[str]:

@@ -24,6 +24,12 @@ WELCOME: Mapping[str, str] = {
     "he": "בשמחה! אנחנו כאן לכל שאלה.",
     "en": "You're welcome! We are here if you have any question.",
 }
+OFF_TOPIC: Mapping[str, str] = {
+    "he": "אני יכול לעזור כאן רק בנושאים של {business}. במה אפשר לעזור?",
+    "en": "I can only help with questions about {business} here. What can I do for you?",
+    "ar": "يمكنني المساعدة هنا في أمور {business} فقط. كيف يمكنني مساعدتك؟",
+    "ru": "Здесь я могу помочь только с вопросами о {business}. Чем могу помочь?",
+}
 WROTE_FIRST: Mapping[str, str] = {"he": "הלקוח כתב: „{line}”", "en": "The customer wrote: “{line}”"}
 COUNTS: Mapping[str, str] = {
     "he": "הודעות מהלקוח: {asked}, תשובות: {answered}.",

@@ -1,25 +1,30 @@
-"""The assistant: what it knows, and what it would reply."""
+"""What the assistant knows, what it says of a conversation that is over, and what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from server.db import Database, Session
+from server.db import Session
 from server.domains.assistant import prompts, queries, rules
-from server.domains.assistant.queries import Found, Speaker
-from server.domains.assistant.questions import language_of, looked_for, terms_of
+from server.domains.assistant.queries import Found
+from server.domains.assistant.questions import terms_of
 from server.domains.assistant.rules import Draft
+from server.domains.assistant.spent import Spent
 from server.errors import ProviderError
 from server.log import get_logger
-from server.ports import ChatTurn, Completion, EventKind, LanguageModel
+from server.ports import ChatTurn, LanguageModel
 
 log = get_logger(__name__)
 
-# What a model is shown; a knowledge responder looks at the best alone.
-MOST_SHOWN = 6
-# Where no entry is in the customer's language a model is shown them all, up to this many.
-MOST_UNSEARCHED = 20
+
+@dataclass(frozen=True)
+class Summary:
+    """What a conversation was about, and what a model took for saying so."""
+
+    text: str
+    spent: Spent = field(default_factory=Spent)
 
 
 async def add_knowledge(session: Session, business_id: int, *, title: str, body: str, language: str) -> UUID:
@@ -32,64 +37,43 @@ async def find_knowledge(session: Session, business_id: int, question: str, *, l
     return await queries.search_entries(session, business_id, terms_of(question), language=None, limit=limit)
 
 
-async def draft_reply(
-    database: Database,
-    model: LanguageModel | None,
-    *,
-    business_id: int,
-    history: Sequence[ChatTurn],
-    kind: EventKind,
-) -> Draft:
-    """Draft the answer to the last turn, which the customer wrote; a turn without words has no content.
-
-    Reads in a short transaction of its own, and holds none while the model thinks. A model that
-    does not answer is replaced by what the business's entries say.
-    """
-    async with database.transaction(business_id) as session:
-        speaker = await queries.read_speaker(session, business_id)
-        language = _language(history, speaker)
-        ready = rules.reply_without_asking(speaker, history[-1].content, kind=kind, language=language)
-        if ready is not None:
-            return ready
-        terms, is_clear = looked_for(history)
-        fitting = await queries.search_entries(
-            session, business_id, terms, language=language, limit=MOST_SHOWN
-        )
-        shown = fitting or await _of_other_languages(session, business_id, language)
-    draft = None
-    if model is not None and shown:
-        turns = prompts.reply_turns(speaker, shown, history)
-        completion = await _ask(model, turns, business_id)
-        draft = completion and rules.reply_from_model(completion, shown, turns, language)
-    return draft or rules.reply_from_knowledge(fitting if is_clear else [], language)
-
-
-async def summarise(model: LanguageModel | None, history: Sequence[ChatTurn]) -> str:
+async def summarise(model: LanguageModel | None, history: Sequence[ChatTurn]) -> Summary:
     """Say in a few sentences what a conversation was about; without a model, by its own lines."""
+    spent = Spent()
     if model is not None and any(turn.content.strip() for turn in history):
-        completion = await _ask(model, prompts.summary_turns(history), None)
-        if completion is not None and (said := completion.text.replace("\x00", "").strip()):
-            return rules.cut(said, rules.LONGEST_REPLY)
-    return rules.extract(history)
+        try:
+            completion = await model.complete(prompts.summary_turns(history))
+        except ProviderError as error:
+            log.warning("model_did_not_answer", business_id=None, error=type(error).__name__)
+        else:
+            spent += completion
+            if said := completion.text.replace("\x00", "").strip():
+                return Summary(rules.cut(said, rules.LONGEST_REPLY), spent)
+    return Summary(rules.extract(history), spent)
 
 
-async def _of_other_languages(session: Session, business_id: int, language: str) -> list[Found]:
-    """Return entries a model may translate, unless some are in the language that was searched."""
-    newest = await queries.newest_entries(session, business_id, limit=MOST_UNSEARCHED)
-    return [] if any(entry.language == language for entry in newest) else newest
+async def note_use(
+    session: Session, business_id: int, spent: Spent, *, purpose: str, message_id: UUID | None = None
+) -> None:
+    """Write down what a model took; purpose is reply, summary or trial."""
+    if spent.model:
+        await queries.insert_use(session, business_id, spent, purpose=purpose, message_id=message_id)
 
 
-def _language(history: Sequence[ChatTurn], speaker: Speaker) -> str:
-    """Return the language of the customer's last words, else the business's own."""
-    for turn in reversed(history):
-        if turn.role == "user" and (language := language_of(turn.content, "")):
-            return language
-    return speaker.language
+async def note_draft(session: Session, business_id: int, draft: Draft, message_id: UUID) -> None:
+    """Write down what a draft took, and tell the owner what was wrong with it, once a day or month."""
+    await note_use(session, business_id, draft.spent, purpose="reply", message_id=message_id)
+    if draft.trouble is not None:
+        await queries.upsert_notice(
+            session,
+            business_id,
+            kind=draft.trouble.value,
+            by_month=draft.trouble is rules.Trouble.CAPPED,
+            message_id=message_id,
+            detail=rules.one_line(draft.detail),
+        )
 
 
-async def _ask(model: LanguageModel, turns: Sequence[ChatTurn], business_id: int | None) -> Completion | None:
-    try:
-        return await model.complete(turns)
-    except ProviderError as error:
-        log.warning("model_did_not_answer", business_id=business_id, error=type(error).__name__)
-        return None
+async def capped_businesses(session: Session, business_ids: Sequence[int]) -> set[int]:
+    """Return those of these businesses for which no model may be asked until the month is over."""
+    return await queries.read_capped(session, business_ids)

@@ -7,7 +7,8 @@ newest is answered; a draft that went stale is dropped where it would have been 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from server.db import Session
@@ -16,12 +17,10 @@ from server.domains.messaging import inbox, own, queries
 from server.domains.messaging.connecting import find_account
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
-from server.domains.messaging.queries import Line, Said
+from server.domains.messaging.queries import Said
 from server.domains.messaging.rules import (
     CAME_LATE,
-    HISTORY_TURNS,
     OVERTAKEN,
-    QUICK_LINES,
     TAKEN_OVER,
     Way,
     is_takeover,
@@ -29,6 +28,7 @@ from server.domains.messaging.rules import (
     way_of,
     why_silent,
 )
+from server.domains.messaging.telling import Told, read_told, turns, with_quick_lines
 from server.errors import ProviderBusyError, ProviderDownError
 from server.log import get_logger
 from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, OutgoingText, Outside
@@ -45,7 +45,7 @@ async def answer(run: Run, question: Question) -> None:
 
     Raises ProviderDownError when the provider took nothing and the sending may be tried again.
     """
-    history: Sequence[Line] = ()
+    told: Told | None = None
     async with run.step() as session:
         reply = await queries.find_reply(session, question.message_id)
         if reply is None or await _is_unsent(session, question):
@@ -57,22 +57,22 @@ async def answer(run: Run, question: Question) -> None:
                 await queries.queue_again(session, reply.id)
                 await _plan(session, run, question)
         if reply is None:
-            history = await queries.read_history(
-                session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
-            )
-    if reply is None:
-        reply = await _draft(run, question, history)
+            told = await read_told(session, question)
+    if told is not None:
+        reply = await _draft(run, question, told)
     if reply is not None:
         await _send(run, question, reply)
 
 
-async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Message | None:
-    draft = await _ask(run, question, with_quick_lines(history))
-    if draft.hands_over and (alone := turns(history)) != with_quick_lines(history):
-        # Several lines may ask several things: the newest alone may be one that can be answered.
-        second = await _ask(run, question, alone)
-        draft = draft if second.hands_over else second
+async def _draft(run: Run, question: Question, told: Told) -> Message | None:
+    asked = with_quick_lines(told.history)
+    draft = await _ask(run, question, asked, told)
+    if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
+        # Several lines may ask several things: the newest alone may be one that the entries answer.
+        second = await _ask(run, question, alone, None)
+        draft = draft if second.hands_over else replace(second, spent=draft.spent, trouble=draft.trouble)
     async with run.step() as session:
+        await assistant.note_draft(session, question.business_id, draft, question.message_id)
         silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
         silence = silence or await _why_useless(session, question, draft)
         if silence is not None:
@@ -83,13 +83,17 @@ async def _draft(run: Run, question: Question, history: Sequence[Line]) -> Messa
         return await _record(session, question, draft)
 
 
-async def _ask(run: Run, question: Question, history: Sequence[ChatTurn]) -> assistant.Draft:
+async def _ask(
+    run: Run, question: Question, history: Sequence[ChatTurn], told: Told | None
+) -> assistant.Draft:
+    """Ask the assistant, with a model and its tools where there is something `told` for them."""
     return await assistant.draft_reply(
         run.database,
-        run.outside.model,
+        run.outside.model if told else None,
         business_id=question.business_id,
         history=history,
         kind=question.kind,
+        facts=told.facts if told else assistant.Facts(),
     )
 
 
@@ -164,7 +168,10 @@ async def stay_silent(session: Session, question: Question, reply: Message | Non
 
 
 async def _record(session: Session, question: Question, draft: assistant.Draft) -> Message:
-    details = {"model": draft.model} | ({"hands_over": True} if draft.hands_over else {})
+    details: dict[str, Any] = {"model": draft.model, "cost_micro": draft.spent.cost_micro}
+    details |= ({"hands_over": True} if draft.hands_over else {}) | (
+        {"tools": draft.deeds} if draft.deeds else {}
+    )
     reply_id = await queries.insert_reply(
         session,
         Said(
@@ -240,24 +247,3 @@ async def _message(session: Session, message_id: UUID) -> Message:
     if message is None:
         raise LookupError("a message of this run is gone")
     return message
-
-
-def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:
-    """Return a conversation whose last turn holds all lines that the customer wrote in a row just now.
-
-    The newest line is answered for those it overtook, so what they asked is asked with it.
-    """
-    quick: list[Line] = []
-    for line in reversed(history):
-        if line.author != "customer" or line.stored_at < history[-1].stored_at - QUICK_LINES:
-            break
-        quick.insert(0, line)
-    asked = "\n".join(line.text for line in quick if line.text)
-    return [*turns(history[: len(history) - len(quick)]), ChatTurn("user", asked)]
-
-
-def turns(history: Sequence[Line]) -> list[ChatTurn]:
-    """Return a conversation as a model reads it; a line without words, such as a photo, has no content."""
-    return [
-        ChatTurn("user" if line.author == "customer" else "assistant", line.text or "") for line in history
-    ]

@@ -39,6 +39,13 @@ WHERE job.lane = :lane AND job.state IN ('ready', 'running') AND job.kind = 'web
 ORDER BY job.seq LIMIT :limit
 """
 
+# A row that its settings page wrote stands for the business; the default is the caller's.
+QUIET = """
+SELECT coalesce(wanted.quiet_s, cast(:quiet AS float8)) AS quiet_s,
+       extract(epoch FROM clock_timestamp() - event.received_at)::float8 AS age_s
+FROM inbox_event AS event LEFT JOIN business_assistant AS wanted ON wanted.business_id = event.business_id
+WHERE event.id = :event_id ORDER BY event.id LIMIT 1
+"""
 ANSWERED = """
 UPDATE inbox_event SET state = 'done', reason = NULL, processed_at = now()
 FROM message WHERE message.id = :message_id AND inbox_event.business_id = message.business_id
@@ -56,11 +63,12 @@ async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
 
 
 async def quiet_left_s(session: Session, event_id: UUID, quiet: timedelta) -> float:
-    """Return for how many seconds more an event is younger than `quiet`; 0 for an older one."""
-    age = func.clock_timestamp() - InboxEvent.received_at
-    query = select(age).where(InboxEvent.id == event_id).order_by(InboxEvent.id).limit(1)
-    found: timedelta | None = await session.scalar(query)
-    return 0.0 if found is None else min(max((quiet - found).total_seconds(), 0.0), quiet.total_seconds())
+    """Return for how many seconds more an event is younger than its business's quiet; 0 for an older one.
+
+    `quiet` is what counts for a business that set none.
+    """
+    row = (await session.execute(text(QUIET), {"event_id": event_id, "quiet": quiet.total_seconds()})).first()
+    return 0.0 if row is None else min(max(row.quiet_s - row.age_s, 0.0), row.quiet_s)
 
 
 async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int = 100) -> list[StoredEvent]:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.messaging.models import Conversation, ConversationSession, Message
-from server.domains.messaging.rules import LATE, Standing
+from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, Standing
 from server.ports import DeliveryStatus
 
 
@@ -62,6 +62,15 @@ class Line:
     stored_at: datetime
 
 
+@dataclass(frozen=True)
+class Known:
+    """Whom a conversation is with, and the summaries of its earlier sessions, the newest first."""
+
+    contact_id: UUID
+    contact_name: str | None
+    summaries: Sequence[str]
+
+
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
 OPEN_CONVERSATION = """
 INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
@@ -97,6 +106,14 @@ SELECT author, kind, text, created_at FROM message
 WHERE conversation_id = :conversation_id AND position <= :position AND status <> 'failed'
   AND kind <> 'reaction' AND (position = :position OR NOT details ? 'deleted')
 ORDER BY position DESC LIMIT :limit
+"""
+KNOWN = """
+SELECT conversation.contact_id, contact.name AS contact_name,
+       ARRAY(SELECT ended.summary FROM conversation_session AS ended
+             WHERE ended.conversation_id = conversation.id AND ended.summary IS NOT NULL
+             ORDER BY ended.opened_at DESC, ended.id LIMIT :summaries) AS summaries
+FROM conversation JOIN contact ON contact.id = conversation.contact_id
+WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
 """
 WAS_TOLD = """
 SELECT conversation.needs_person AND coalesce((
@@ -324,6 +341,14 @@ async def read_history(
         text(HISTORY), {"conversation_id": conversation_id, "position": until_position, "limit": limit}
     )
     return [Line(row.author, row.kind, row.text, row.created_at) for row in rows][::-1]
+
+
+async def read_known(session: Session, conversation_id: UUID) -> Known:
+    """Return whom a conversation is with, and what earlier sessions of it were about."""
+    row = await session.execute(
+        text(KNOWN), {"conversation_id": conversation_id, "summaries": EARLIER_SESSIONS}
+    )
+    return Known(**row.one()._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
 
 
 async def was_told_to_wait(session: Session, conversation_id: UUID) -> bool:

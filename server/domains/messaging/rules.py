@@ -20,7 +20,9 @@ DOUBT = timedelta(minutes=5)
 # order: both moments are the provider's.
 LATE = timedelta(minutes=10)
 SESSION_IDLE = timedelta(hours=24)
-HISTORY_TURNS = 20
+HISTORY_TURNS = 40
+# Whose summaries the assistant is told.
+EARLIER_SESSIONS = 3
 # Longer than a line waits for the answer of the one before it, a model's and a busy bridge's time included.
 QUICK_LINES = timedelta(minutes=2)
 

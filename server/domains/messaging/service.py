@@ -7,14 +7,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from server.db import Session
+from server.domains import assistant
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.answering import answer
 from server.domains.messaging.intake import take
 from server.queue import Changed, Run
 
 # People write one thought in several lines. Whoever answers waits until no line came for so long;
-# the newest line is then answered for all of them.
-QUIET = timedelta(seconds=1.5)
+# the newest line is then answered for all of them. A business can set a time of its own.
+QUIET = timedelta(seconds=assistant.QUIET_S)
 
 
 async def process_event(run: Run, event_id: UUID) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains import assistant
 from server.domains.messaging import inbox
-from server.domains.messaging.answering import turns
 from server.domains.messaging.queries import Line
 from server.domains.messaging.rules import SESSION_IDLE
+from server.domains.messaging.telling import turns
 from server.queue import Changed, Run
 
 # So many models are asked at once, and so many sessions close in one transaction.
@@ -23,9 +23,12 @@ AT_ONCE = 10
 LONGEST_SESSION = 200
 
 STALE = """
-SELECT id, business_id, conversation_id, opened_at, last_activity_at FROM conversation_session
-WHERE closed_at IS NULL AND last_activity_at < now() - cast(:idle AS interval)
-ORDER BY last_activity_at, id LIMIT :limit
+SELECT stale.id, stale.business_id, conversation_id, opened_at, last_activity_at
+FROM conversation_session AS stale
+LEFT JOIN business_assistant AS wanted ON wanted.business_id = stale.business_id
+WHERE closed_at IS NULL
+  AND last_activity_at < now() - coalesce(make_interval(hours => session_idle_h), cast(:idle AS interval))
+ORDER BY last_activity_at, stale.id LIMIT :limit
 """
 LINES = """
 SELECT author, kind, text, created_at FROM message
@@ -52,7 +55,9 @@ class Stale:
 
 
 async def close_stale_sessions(run: Run, *, limit: int, idle: timedelta = SESSION_IDLE) -> int:
-    """Close sessions that were quiet for `idle`, each with a summary, the oldest first; at most `limit`.
+    """Close sessions that were quiet for long, each with a summary, the oldest first; at most `limit`.
+
+    `idle` is how long, for a business that did not say it.
 
     Returns how many were looked at. Safe to run twice, also at once: a session closes once.
     """
@@ -80,13 +85,20 @@ async def _close(run: Run, stale: Sequence[Stale]) -> None:
     businesses = sorted({one.business_id for one in stale})
     async with run.database.transaction(*businesses) as session:
         lines = [await _lines(session, one) for one in stale]
-    summaries = await asyncio.gather(*(assistant.summarise(run.outside.model, turns(said)) for said in lines))
+        capped = await assistant.capped_businesses(session, businesses)
+    summaries = await asyncio.gather(
+        *(
+            assistant.summarise(None if one.business_id in capped else run.outside.model, turns(said))
+            for one, said in zip(stale, lines, strict=True)
+        )
+    )
     async with run.step(*businesses) as session:
         for one, summary in zip(stale, summaries, strict=True):
             await session.execute(
                 text(CLOSE),
-                {"id": one.id, "summary": summary, "last_activity_at": one.last_activity_at},
+                {"id": one.id, "summary": summary.text, "last_activity_at": one.last_activity_at},
             )
+            await assistant.note_use(session, one.business_id, summary.spent, purpose="summary")
             session.outbox.append(Changed(one.business_id, "conversation", one.conversation_id))
 
 

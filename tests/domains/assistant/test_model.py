@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from server.domains import assistant
-from server.domains.assistant.rules import NEEDS_PERSON
+from server.domains.assistant.rules import NEEDS_PERSON, OFF_TOPIC
 from server.errors import ProviderBusyError, ProviderDownError, ProviderError, ProviderRefusedError
 from server.errors import ProviderUnknownError as UnknownError
-from server.ports import ChatTurn, Completion, EventKind
+from server.ports import ChatTurn, Completion, EventKind, Tool
 
 QUESTION = "How much to open a locked door?"
 
@@ -21,10 +21,13 @@ class ScriptedModel:
     def __init__(self, *says: str | ProviderError) -> None:
         self._says = list(says)
         self.asked: list[Sequence[ChatTurn]] = []
+        self.offered: list[list[str]] = []
 
-    async def complete(self, turns: Sequence[ChatTurn]) -> Completion:
+    async def complete(self, turns: Sequence[ChatTurn], *, tools: Sequence[Tool] = ()) -> Completion:
         self.asked.append(turns)
-        said = self._says.pop(0)
+        self.offered.append([tool.name for tool in tools])
+        # A model that is down stays down.
+        said = self._says.pop(0) if len(self._says) > 1 else self._says[0]
         if isinstance(said, ProviderError):
             raise said
         return Completion(text=said, model="scripted", input_tokens=200, output_tokens=10)
@@ -56,12 +59,12 @@ async def test_a_model_is_told_the_business_its_knowledge_and_what_everybody_wro
     assert [turn.content for turn in spoken] == ["Hi", "Dana here, hello", QUESTION]
 
 
-async def test_a_model_reads_the_last_twenty_turns_and_no_other_business_s_knowledge(database):
+async def test_a_model_reads_the_last_forty_turns_and_no_other_business_s_knowledge(database):
     model = ScriptedModel("Yes.")
-    turns = [ChatTurn("user", f"line {number}") for number in range(40)]
+    turns = [ChatTurn("user", f"line {number}") for number in range(60)]
     await reply(database, model, *turns, ChatTurn("user", QUESTION))
     assert [turn.content for turn in model.asked[0][1:]] == [
-        *(f"line {number}" for number in range(21, 40)),
+        *(f"line {number}" for number in range(21, 60)),
         QUESTION,
     ]
     assert "tulip" not in model.asked[0][0].content.lower()
@@ -104,11 +107,13 @@ async def test_a_model_that_does_not_answer_is_replaced_by_the_knowledge(databas
     assert (draft.is_sure, draft.model) == (True, None)
 
 
-async def test_a_model_is_not_asked_what_the_business_knows_nothing_of(database):
-    model = ScriptedModel()
+async def test_what_is_not_about_the_business_is_refused_in_the_customer_s_language(database):
+    model = ScriptedModel(OFF_TOPIC)
     draft = await reply(database, model, ChatTurn("user", "Who won the game yesterday?"))
-    assert draft.hands_over
-    assert model.asked == []
+    assert draft.text == "I can only help with questions about מנעולי דנה here. What can I do for you?"
+    assert (draft.hands_over, draft.model) == (False, "scripted")
+    draft = await reply(database, model, ChatTurn("user", "מי ניצח במשחק אתמול?"))
+    assert "רק בנושאים של מנעולי דנה" in draft.text
 
 
 async def test_a_model_may_translate_where_no_entry_is_in_the_customer_s_language(database):
@@ -125,13 +130,13 @@ async def test_a_very_long_answer_is_cut_to_what_a_message_may_hold(database):
 
 async def test_no_connection_is_held_while_the_model_thinks(database, clean_database):
     class Looking(ScriptedModel):
-        async def complete(self, turns: Sequence[ChatTurn]) -> Completion:
+        async def complete(self, turns: Sequence[ChatTurn], *, tools: Sequence[Tool] = ()) -> Completion:
             async with database.driver() as connection:
                 self.open = await connection.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                     " AND state LIKE 'idle in transaction%'"
                 )
-            return await super().complete(turns)
+            return await super().complete(turns, tools=tools)
 
     model = Looking("Yes.")
     await reply(database, model, ChatTurn("user", QUESTION))
@@ -141,7 +146,8 @@ async def test_no_connection_is_held_while_the_model_thinks(database, clean_data
 async def test_a_summary_is_the_model_s_when_it_answers():
     model = ScriptedModel("Asked for a price, was told 250.")
     said = await assistant.summarise(model, [ChatTurn("user", QUESTION), ChatTurn("assistant", "250 NIS")])
-    assert said == "Asked for a price, was told 250."
+    assert said.text == "Asked for a price, was told 250."
+    assert (said.spent.model, said.spent.input_tokens) == ("scripted", 200)
     assert model.asked[0][1].content == f"Customer: {QUESTION}\nBusiness: 250 NIS"
 
 
@@ -153,7 +159,7 @@ async def test_a_summary_without_a_model_is_made_of_the_conversation_s_own_lines
         ChatTurn("assistant", "250 NIS"),
         ChatTurn("user", "Come please"),
     ]
-    assert await assistant.summarise(model, history) == (
+    assert (await assistant.summarise(model, history)).text == (
         "The customer wrote: “How much to open a door?” Messages from the customer: 3, answers: 1. "
         "The last message: “Come please”"
     )
@@ -161,9 +167,9 @@ async def test_a_summary_without_a_model_is_made_of_the_conversation_s_own_lines
 
 async def test_a_hebrew_conversation_is_summarised_in_hebrew():
     said = await assistant.summarise(None, [ChatTurn("user", "כמה עולה פריצה?")])
-    assert said == "הלקוח כתב: „כמה עולה פריצה?” הודעות מהלקוח: 1, תשובות: 0."
+    assert said.text == "הלקוח כתב: „כמה עולה פריצה?” הודעות מהלקוח: 1, תשובות: 0."
 
 
 @pytest.mark.parametrize("history", [[], [ChatTurn("user", "")]])
 async def test_a_conversation_without_words_is_summarised_by_its_counts(history):
-    assert f"customer: {len(history)}, answers: 0." in await assistant.summarise(None, history)
+    assert f"customer: {len(history)}, answers: 0." in (await assistant.summarise(None, history)).text

@@ -67,9 +67,11 @@ class Model:
 
     meanwhile: Callable[[], Awaitable[Any]]
     asked: list[list[ChatTurn]] = field(default_factory=list)
+    offered: list[list[str]] = field(default_factory=list)
 
-    async def complete(self, turns):
+    async def complete(self, turns, *, tools=()):
         self.asked.append(list(turns))
+        self.offered.append([tool.name for tool in tools])
         await self.meanwhile()
         return Completion(f"Answer {len(self.asked)}.", "test", 10, 2)
 

@@ -1,0 +1,87 @@
+"""What an assistant is told of a conversation: who said what, what was before, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.db import Session
+from server.domains import assistant
+from server.domains.messaging import queries
+from server.domains.messaging.intake import Question
+from server.domains.messaging.queries import Line
+from server.domains.messaging.rules import HISTORY_TURNS, QUICK_LINES
+from server.ports import ChatTurn
+
+# Who wrote for the business, where it was not the assistant. It is told, and told not to write so itself.
+_NOTES: Mapping[str, str] = {
+    "person": "[a person of the business]",
+    "reminder": "[an automatic reminder]",
+    "broadcast": "[a message to many customers]",
+    "api": "[an automatic message]",
+}
+# A line without words, by its kind.
+_WORDLESS: Mapping[str, str] = {
+    "image": "[photo]",
+    "video": "[video]",
+    "audio": "[audio file]",
+    "voice": "[voice message]",
+    "document": "[document]",
+    "sticker": "[sticker]",
+    "location": "[location]",
+    "contact": "[contact card]",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A conversation up to the message that is answered, and what is known beside it."""
+
+    contact_id: UUID
+    history: Sequence[Line]
+    facts: assistant.Facts
+
+
+async def read_told(session: Session, question: Question) -> Told:
+    """Read all that an answer needs of its conversation."""
+    history = await queries.read_history(
+        session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
+    )
+    known = await queries.read_known(session, question.conversation_id)
+    name = [f"Name: {known.contact_name}"] if known.contact_name else []
+    return Told(known.contact_id, history, assistant.Facts(contact=name, earlier=known.summaries))
+
+
+def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:
+    """Return a conversation whose last turn holds all lines that the customer wrote in a row just now.
+
+    The newest line is answered for those it overtook, so what they asked is asked with it.
+    """
+    quick: list[Line] = []
+    for line in reversed(history):
+        if line.author != "customer" or line.stored_at < history[-1].stored_at - QUICK_LINES:
+            break
+        quick.insert(0, line)
+    asked = "\n".join(line.text for line in quick if line.text)
+    return [*map(_named, history[: len(history) - len(quick)]), ChatTurn("user", asked)]
+
+
+def turns(history: Sequence[Line]) -> list[ChatTurn]:
+    """Return a conversation as a model reads it.
+
+    A line without words, such as a photo, is named; the last has no content then, so that whoever
+    answers sees that there is nothing to be read.
+    """
+    return [*map(_named, history[:-1]), *(_turn(line, line.text or "") for line in history[-1:])]
+
+
+def _named(line: Line) -> ChatTurn:
+    return _turn(line, line.text or _WORDLESS.get(line.kind, ""))
+
+
+def _turn(line: Line, words: str) -> ChatTurn:
+    if line.author == "customer":
+        return ChatTurn("user", words)
+    note = _NOTES.get(line.author)
+    return ChatTurn("assistant", f"{note} {words}" if note and words else words)
