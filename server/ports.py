@@ -71,13 +71,15 @@ class RawEvent:
     """One event cut out of a webhook: `event_id` is the provider's own, unique per channel.
 
     `lane` names the chat it belongs to; events of one chat are processed one after another.
-    `reason` is set when the event cannot be read: it is kept, and holds back no other.
+    `reason` is set when the event cannot be read: it is kept, and holds back no other. `account` is
+    the number that it says it came to, where it says one.
     """
 
     event_id: str
     lane: str
     payload: Json
     reason: str | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,19 @@ class ChannelEvent:
 
 @dataclass(frozen=True)
 class ChannelAccount:
-    """One business's account at a messaging provider, with its secret in the clear."""
+    """One business's account at a messaging provider, with its secret in the clear.
+
+    `tenant` is how a bridge calls the business, `account_id` how Meta calls its number; `settings`
+    are the provider's own.
+    """
 
     channel_id: UUID
     business_id: int
     base_url: str
     secret: str = field(repr=False)
     tenant: str = ""
+    account_id: str = ""
+    settings: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

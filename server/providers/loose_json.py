@@ -51,3 +51,9 @@ def long_of(value: object) -> int | None:
         return value
     number = number_of(value)
     return None if number is None else int(number)
+
+
+def count_of(value: object) -> int | None:
+    """Return a whole number from 0 that JSON's readers hold exactly (below 2**53), or None."""
+    number = long_of(value)
+    return number if number is not None and 0 <= number < 2**53 else None

@@ -30,8 +30,9 @@ from server.ports import (
     RawEvent,
 )
 from server.providers.answers import json_object, retry_after_s
+from server.providers.raw_events import usable_id
 from server.providers.whatsapp_bridge_reading import read
-from server.providers.whatsapp_bridge_splitting import split, usable_id
+from server.providers.whatsapp_bridge_splitting import split
 
 TOTAL_TIMEOUT_S = 30.0
 TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0)

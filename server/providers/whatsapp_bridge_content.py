@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from server.ports import EventKind
-from server.providers.loose_json import list_of, long_of, number_of, object_of, text_of
+from server.providers.loose_json import count_of, list_of, number_of, object_of, text_of
 
 WRAPPERS = frozenset(
     {
@@ -111,8 +111,8 @@ def _file(kind: EventKind) -> Callable[[dict[str, Any]], Content]:
         details = {
             "mimetype": text_of(body.get("mimetype")),
             "file_name": text_of(body.get("fileName")),
-            "size_bytes": _not_negative(long_of(body.get("fileLength"))),
-            "duration_s": _not_negative(long_of(body.get("seconds"))),
+            "size_bytes": count_of(body.get("fileLength")),
+            "duration_s": count_of(body.get("seconds")),
         }
         return Content(kind, text_of(body.get("caption")), details=details)
 
@@ -206,10 +206,6 @@ def _json_object(text: object) -> dict[str, Any]:
         return object_of(orjson.loads(text))
     except orjson.JSONDecodeError:
         return {}
-
-
-def _not_negative(number: int | None) -> int | None:
-    return number if number is not None and 0 <= number < 2**53 else None
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Content]] = {

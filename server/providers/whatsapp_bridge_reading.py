@@ -8,8 +8,9 @@ from typing import Any
 
 from server.ports import ChannelEvent, EventKind, IdentityKind, Json, Sender
 from server.providers.loose_json import NUL, long_of, object_of, text_of
+from server.providers.raw_events import usable_id
 from server.providers.whatsapp_bridge_content import Content, read_content
-from server.providers.whatsapp_bridge_splitting import MESSAGES, UPDATES, receipt_of, usable_id
+from server.providers.whatsapp_bridge_splitting import MESSAGES, UPDATES, receipt_of
 from server.providers.whatsapp_jids import Jid, e164, parse_jid
 
 # Old protocol messages, stubs and receipts are no questions; these may be.

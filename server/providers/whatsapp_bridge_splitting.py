@@ -6,24 +6,16 @@ under a hidden id and under a phone, so that nothing but the message's id can te
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from typing import Any
-
-import orjson
 
 from server.errors import BadInputError
 from server.ports import DeliveryStatus, Json, RawEvent
-from server.providers.loose_json import NUL, long_of, object_of
-from server.providers.whatsapp_jids import LONGEST, parse_jid
+from server.providers.loose_json import long_of, object_of
+from server.providers.raw_events import MOST_ENTRIES, NO_LANE, digest, storing_fault, unreadable, usable_id
+from server.providers.whatsapp_jids import parse_jid
 
 MESSAGES = "messages.upsert"
 UPDATES = "messages.update"
-NO_LANE = "unreadable"
-# A real message takes more than 150 bytes of the 3 MB that a webhook may have.
-MOST_ENTRIES = 20_000
-DEEPEST_KEPT = 50
 
 # Baileys' proto.WebMessageInfo.Status; 1 is PENDING, which says nothing that we do not know.
 RECEIPTS = {
@@ -40,12 +32,12 @@ def split(body: Json) -> Sequence[RawEvent]:
     """Cut a webhook's whole body; raise BadInputError only for more entries than a bridge can mean."""
     event, payload = body.get("event", MESSAGES), body.get("payload")
     if not isinstance(event, str):
-        return [_unreadable({"event": event, "payload": payload}, "event is not a text")]
+        return [unreadable({"event": event, "payload": payload}, "event is not a text")]
     if event not in {MESSAGES, UPDATES}:
         return [_other(event, payload)]
     entries = object_of(payload).get("messages" if event == MESSAGES else "updates")
     if not isinstance(entries, list):
-        return [_unreadable({"event": event, "payload": payload}, "payload has no list of entries")]
+        return [unreadable({"event": event, "payload": payload}, "payload has no list of entries")]
     if len(entries) > MOST_ENTRIES:
         raise BadInputError("too_many_messages", f"A webhook may hold {MOST_ENTRIES} entries.")
     if event == UPDATES:
@@ -61,18 +53,11 @@ def receipt_of(update: object) -> DeliveryStatus | None:
     return None if number is None else RECEIPTS.get(number)
 
 
-def usable_id(value: object) -> str | None:
-    """Return a message's id if it can be one: a bounded text without control characters."""
-    if isinstance(value, str) and 0 < len(value) <= LONGEST and value.isprintable():
-        return value
-    return None
-
-
 def _message(entry: object, arrival: object) -> RawEvent:
     wrapped = {"event": MESSAGES, "type": arrival, "message": entry}
-    reason = _message_fault(entry) or _storing_fault(wrapped)
+    reason = _message_fault(entry) or storing_fault(wrapped)
     if reason:
-        return _unreadable(wrapped, reason)
+        return unreadable(wrapped, reason)
     told = object_of(entry)
     event_id = told["key"]["id"]
     if told.get("message") is None:
@@ -83,14 +68,14 @@ def _message(entry: object, arrival: object) -> RawEvent:
 
 def _update(entry: object) -> RawEvent:
     wrapped = {"event": UPDATES, "update": entry}
-    reason = _key_fault(entry) or _storing_fault(wrapped)
+    reason = _key_fault(entry) or storing_fault(wrapped)
     if reason:
-        return _unreadable(wrapped, reason)
+        return unreadable(wrapped, reason)
     told = object_of(entry)
     lane = str(parse_jid(told["key"]["remoteJid"]))
     receipt = receipt_of(told.get("update"))
     if receipt is None or told["key"].get("fromMe") is False:
-        return RawEvent(f"update:{_digest(wrapped)}", lane, wrapped)
+        return RawEvent(f"update:{digest(wrapped)}", lane, wrapped)
     return RawEvent(f"status:{told['key']['id']}:{receipt}", lane, wrapped)
 
 
@@ -114,48 +99,9 @@ def _key_fault(entry: object) -> str | None:
     return None
 
 
-def _storing_fault(wrapped: dict[str, Any]) -> str | None:
-    try:
-        orjson.dumps(wrapped)
-    except orjson.JSONEncodeError:
-        return "the entry is nested too deeply or holds what JSON cannot"
-    return None
-
-
 def _other(event: str, payload: object) -> RawEvent:
     """Keep an event that is not about messages: nothing is done with it, and nothing is lost."""
     wrapped = {"event": event, "payload": payload}
-    if reason := _storing_fault(wrapped):
-        return _unreadable(wrapped, reason)
-    return RawEvent(f"other:{_digest(wrapped)}", NO_LANE, wrapped)
-
-
-def _unreadable(wrapped: dict[str, Any], reason: str) -> RawEvent:
-    kept = _shallow(wrapped, DEEPEST_KEPT)
-    return RawEvent(f"unreadable:{_digest(kept)}", NO_LANE, {"unreadable": kept}, reason)
-
-
-def _digest(value: object) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _shallow(value: object, levels: int) -> Any:
-    """Return a copy that every encoder takes: of what is nested too deeply, only that it was there."""
-    match value:
-        case dict() | list() if levels == 0:
-            return "[too deep]"
-        case dict():
-            return {_plain(key): _shallow(inner, levels - 1) for key, inner in value.items()}
-        case list():
-            return [_shallow(inner, levels - 1) for inner in value]
-        case str():
-            return _plain(value)
-        case int() if abs(value) >= 2**63:
-            return str(value)
-        case _:
-            return value
-
-
-def _plain(text: object) -> str:
-    return str(text).encode("utf-16", "replace").decode("utf-16").replace(NUL, "\ufffd")
+    if reason := storing_fault(wrapped):
+        return unreadable(wrapped, reason)
+    return RawEvent(f"other:{digest(wrapped)}", NO_LANE, wrapped)
