@@ -103,6 +103,17 @@ class Settings(BaseSettings):
         default=0.60, ge=0, le=10_000, description="US dollars that a million tokens it answers cost."
     )
 
+    whatsapp_cloud_url: str = Field(
+        default="https://graph.facebook.com",
+        pattern="^https?://",
+        description="Address of Meta's Graph API, without its version.",
+    )
+    whatsapp_api_version: str = Field(
+        default="v23.0",
+        pattern=r"^v[0-9]{1,3}\.[0-9]{1,3}$",
+        description="Version of Meta's Graph API that WhatsApp numbers are spoken to in.",
+    )
+
     data_dir: str = Field(
         default=".data", description="Folder in which `recordings` holds the files of recorded calls."
     )

@@ -98,5 +98,9 @@ class ProviderBusyError(ProviderDownError):
         self.retry_after_s = retry_after_s
 
 
+class RecipientBusyError(ProviderBusyError):
+    """The provider asks to slow down with one recipient: the account itself goes on."""
+
+
 class ProviderUnknownError(ProviderError):
     """Nobody can say whether the provider took it: it must not be sent again blindly."""

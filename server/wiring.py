@@ -22,6 +22,7 @@ from server.providers.connections import open_connections
 from server.providers.openai_chat import OpenAiChat
 from server.providers.recording_folder import RecordingFolder
 from server.providers.whatsapp_bridge import WhatsappBridge
+from server.providers.whatsapp_cloud import WhatsappCloud
 from server.queue.accounts import Account, Accounts, SharedModel
 from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
@@ -97,7 +98,12 @@ def keep_out_of_collections() -> None:
 def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Accounts) -> Outside:
     """Build the providers."""
     return Outside(
-        channels={"whatsapp_bridge": WhatsappBridge(http)},
+        channels={
+            "whatsapp_bridge": WhatsappBridge(http),
+            "whatsapp_cloud": WhatsappCloud(
+                http, base_url=settings.whatsapp_cloud_url, version=settings.whatsapp_api_version
+            ),
+        },
         model=language_model(settings, http, accounts) if settings.openai_base_url else None,
         open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
         recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
