@@ -21,6 +21,16 @@ class WebhookProcess:
     event_id: UUID
 
 
+# In the lane of its conversation, so that what a person writes keeps its place among the answers.
+@job(queue="default", urgency=Urgency.REPLY, timeout_s=90)
+@dataclass(frozen=True)
+class MessageSend:
+    """Send one message that a person, or a program of theirs, asked for; `tries` counts their asking."""
+
+    message_id: UUID
+    tries: int = 1
+
+
 # These two are asked for by the database alone (0007), which knows their names, queue and urgency. Without
 # a lane: they must neither wait behind a conversation nor hold one up.
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)

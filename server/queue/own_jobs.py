@@ -80,6 +80,7 @@ FROM own_pauses() AS pause ORDER BY paused_at LIMIT $2
 """  # noqa: S608 -- composed of constants
 RUN_AGAIN = "SELECT id FROM run_own_jobs_again($1, $2)"
 STOP = "SELECT before, dispatch_no, worker FROM stop_own_job($1)"
+ABANDON = "SELECT abandon_own_effect($1)"
 SETTLE = "SELECT settle_own_effect($1, $2)"
 
 
@@ -235,6 +236,14 @@ async def settle(session: Session, business_id: int, key: str, state: EffectStat
     if was_unknown:
         session.outbox.append(Changed(business_id, "job", key))
     return was_unknown
+
+
+async def abandon(session: Session, key: str) -> bool:
+    """Stop looking for what became of an effect: its member does it again whatever that was.
+
+    Tells whether it was still unknown. The transaction must carry its user.
+    """
+    return bool(await (await driver_of(session)).fetchval(ABANDON, key))
 
 
 async def _rows(session: Session, shape: type[RowT], statement: str, *arguments: Any) -> list[RowT]:

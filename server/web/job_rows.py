@@ -24,6 +24,7 @@ PICK = "job:"
 CUSTOMERS_MESSAGE = "webhook_process_job"
 KINDS = {
     CUSTOMERS_MESSAGE: "jobs.kind.webhook",
+    "message_send_job": "jobs.kind.message",
     "job_given_up_job": "jobs.kind.follow_up",
     "effect_settled_job": "jobs.kind.follow_up",
     "reply_doubted_job": "jobs.kind.follow_up",

@@ -25,11 +25,17 @@ KINDS = {
     "location": "kind.location",
     "contact": "kind.contact",
     "reaction": "kind.reaction",
+    "template": "kind.template",
     "edit": "kind.edit",
     "delete": "kind.delete",
     "unsupported": "kind.unsupported",
 }
-AUTHORS = {"customer": "author.customer", "assistant": "author.assistant", "person": "author.person"}
+AUTHORS = {
+    "customer": "author.customer",
+    "assistant": "author.assistant",
+    "person": "author.person",
+    "api": "author.api",
+}
 STATUSES = {
     "queued": "status.queued",
     "sending": "status.sending",
@@ -102,7 +108,7 @@ class Shape:
             "initial": next((letter.upper() for letter in name if letter.isalpha()), "#"),
             "tone": str(row.id.int % TONES),
             "snippet": self._snippet(row),
-            "by": self._words(AUTHORS[row.last_author]) if row.last_author in {"assistant", "person"} else "",
+            "by": self._words(AUTHORS[row.last_author]) if row.last_author not in {None, "customer"} else "",
             "clock": self._clock(row.last_message_at),
             "at": row.last_message_at.isoformat(),
             "needs_person": self._words("inbox.needs_person") if row.needs_person else "",

@@ -22,6 +22,8 @@ class Business(Base):
     country: Mapped[str] = mapped_column(server_default="IL")
     time_zone: Mapped[str] = mapped_column(server_default="Asia/Jerusalem")
     ai_enabled: Mapped[bool] = mapped_column(server_default="true")
+    takeover_minutes: Mapped[int] = mapped_column(server_default="30")
+    shows_reading: Mapped[bool] = mapped_column(server_default="true")
     created_at: Mapped[CreatedAt]
 
 

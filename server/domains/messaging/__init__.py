@@ -2,6 +2,7 @@
 
 from server.domains.messaging.aftermath import call_if_in_doubt, give_up_event, show_settled
 from server.domains.messaging.connecting import connect_bridge, find_account
+from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
 from server.domains.messaging.models import (
     Channel,
     Conversation,
@@ -12,8 +13,10 @@ from server.domains.messaging.models import (
 )
 from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
 from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
+from server.domains.messaging.sending import give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
+from server.domains.messaging.takeover import pause, resume
 
 __all__ = [
     "GIVEN_UP",
@@ -25,10 +28,13 @@ __all__ = [
     "Delivery",
     "InboxConflict",
     "InboxEvent",
+    "Letter",
     "Message",
     "Receiver",
+    "TemplateUse",
     "UnknownBusinessError",
     "WrongSecretError",
+    "ask_to_send",
     "call_if_in_doubt",
     "call_person",
     "close_stale_sessions",
@@ -36,6 +42,12 @@ __all__ = [
     "find_account",
     "forget_old_events",
     "give_up_event",
+    "give_up_letter",
+    "mark_sent",
+    "pause",
     "process_event",
+    "resume",
+    "send_again",
+    "send_letter",
     "show_settled",
 ]

@@ -14,7 +14,7 @@ from uuid import UUID
 from server.db import Session
 from server.domains import assistant
 from server.domains.messaging import inbox, own, queries
-from server.domains.messaging.connecting import find_account
+from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
@@ -29,10 +29,9 @@ from server.domains.messaging.rules import (
     why_silent,
 )
 from server.domains.messaging.telling import Told, read_told, turns, with_quick_lines
-from server.errors import ProviderBusyError, ProviderDownError
 from server.log import get_logger
 from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, OutgoingText, Outside
-from server.queue import Account, Changed, Run, abandon_effect, find_effect, plan_effect
+from server.queue import Changed, Run, abandon_effect, find_effect, plan_effect
 
 log = get_logger(__name__)
 
@@ -192,7 +191,7 @@ async def _record(session: Session, question: Question, draft: assistant.Draft) 
     if draft.hands_over:
         await queries.mark_needs_person(session, question.conversation_id)
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
-    return await _message(session, reply_id)
+    return await get(session, reply_id)
 
 
 async def _plan(session: Session, run: Run, question: Question) -> None:
@@ -211,39 +210,16 @@ async def _is_unsent(session: Session, question: Question) -> bool:
 
 
 async def _send(run: Run, question: Question, reply: Message) -> None:
-    channel = run.outside.channels[question.channel_kind]
-    key, text = reply_key(question.message_id), reply.text or ""
-    async with run.step() as session:
-        account = await find_account(session, question.channel_id, run.outside.open_secret)
-    called = Account(question.channel_kind, str(question.channel_id))
-    try:
-        async with run.effect(key, account=called) as effect:
-            if effect.goes_out:
-                sent = await channel.send(account, OutgoingText(text), to=question.address, key=key)
-                effect.accept(sent)
-    except ProviderBusyError:
-        raise
-    except ProviderDownError as error:
-        if run.is_last_attempt:
-            await _give_up(run, question, reply.id, str(error))
-        raise
-    async with run.completing() as session:
-        await queries.lock_conversation(session, question.conversation_id)
-        channel = run.outside.channels[question.channel_kind]
-        await own.fold_result(session, channel, await _message(session, reply.id), effect.result)
+    parcel = Parcel(
+        conversation_id=question.conversation_id,
+        channel_id=question.channel_id,
+        channel_kind=question.channel_kind,
+        message_id=reply.id,
+        effect_key=reply_key(question.message_id),
+        address=question.address,
+    )
+
+    async def close(session: Session) -> None:
         await inbox.close_event(session, question.event_id, "done")
 
-
-async def _give_up(run: Run, question: Question, reply_id: UUID, reason: str) -> None:
-    """Show people a reply that could not be sent, before the job fails with the same reason."""
-    async with run.step() as session:
-        await queries.lock_conversation(session, question.conversation_id)
-        await queries.mark_needs_person(session, question.conversation_id)
-        await own.show(session, await _message(session, reply_id), DeliveryStatus.FAILED, reason)
-
-
-async def _message(session: Session, message_id: UUID) -> Message:
-    message = await queries.get_message(session, message_id)
-    if message is None:
-        raise LookupError("a message of this run is gone")
-    return message
+    await deliver(run, parcel, OutgoingText(reply.text or ""), also=close)

@@ -11,9 +11,10 @@ from server.domains import contacts
 from server.domains.messaging import inbox, own, queries
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
+from server.domains.messaging.refusing import read_report
 from server.domains.messaging.rules import (
     NAMELESS,
-    TAKEOVER,
+    PauseReason,
     Way,
     details_of,
     is_history,
@@ -100,7 +101,8 @@ async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEve
         # Should the id become known later, whoever stores it comes back for this event.
         await inbox.close_event(session, stored.id, "ignored", "no message of ours has this id")
         return
-    await own.fold(session, message, event.status, event.details.get("reason"))
+    refused = read_report(event.details)
+    await own.fold(session, message, event.status, event.details.get("reason"), refused)
     await inbox.link_message(session, stored.id, message.id)
     await inbox.close_event(session, stored.id, "done")
 
@@ -140,7 +142,7 @@ async def _take_own(
     if ours is None:
         message_id = await _store(session, stored, event, conversation_id)
         if is_takeover(event):
-            await queries.hand_to_person(session, conversation_id, TAKEOVER)
+            await queries.hand_to_person(session, conversation_id, PauseReason.PHONE)
     else:
         message_id = ours.id
         await own.learn_provider_id(session, ours, event.provider_id, channel)

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, desc, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    desc,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,7 +44,12 @@ class Channel(Base):
 
 
 class Conversation(Base):
-    """All that is said with one contact on one channel; `address` is where they wrote from last."""
+    """All that is said with one contact on one channel; `address` is where they wrote from last.
+
+    The assistant is silent while `ai_enabled` is false (until somebody resumes it) and until
+    `ai_paused_until`; `pause_reason` is phone, inbox or hand. `needs_approval` is None where the
+    business's own choice holds. A refusal's moment counts until the customer writes again.
+    """
 
     __tablename__ = "conversation"
     __table_args__ = (
@@ -51,6 +66,14 @@ class Conversation(Base):
     ai_enabled: Mapped[bool] = mapped_column(server_default="true")
     ai_paused_until: Mapped[datetime | None]
     needs_person: Mapped[bool] = mapped_column(server_default="false")
+    pause_reason: Mapped[str | None]
+    taken_by: Mapped[UUID | None] = mapped_column(ForeignKey("user_account.id"))
+    resumed_at: Mapped[datetime | None]
+    needs_approval: Mapped[bool | None]
+    read_position: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    window_closed_at: Mapped[datetime | None]
+    unreachable_at: Mapped[datetime | None]
+    capped_at: Mapped[datetime | None]
     last_message_at: Mapped[CreatedAt]
     created_at: Mapped[CreatedAt]
 
@@ -103,6 +126,13 @@ class Message(Base):
             postgresql_where=text("answers_message_id IS NOT NULL"),
         ),
         Index("message_conversation", "conversation_id", "position"),
+        Index(
+            "message_client",
+            "business_id",
+            "client_key",
+            unique=True,
+            postgresql_where=text("client_key IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -119,11 +149,63 @@ class Message(Base):
     quoted_provider_id: Mapped[str | None]
     answers_message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
     effect_key: Mapped[str | None] = mapped_column(unique=True)
+    client_key: Mapped[str | None]
     sources: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     status: Mapped[str]
     status_reason: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     status_at: Mapped[CreatedAt]
+    created_at: Mapped[CreatedAt]
+
+
+class Suggestion(Base):
+    """What the assistant would answer; `state` is open, sent, discarded or stale."""
+
+    __tablename__ = "suggestion"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["business_id", "conversation_id"], ["conversation.business_id", "conversation.id"]
+        ),
+        Index("suggestion_open", "conversation_id", unique=True, postgresql_where=text("state = 'open'")),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    conversation_id: Mapped[UUID]
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("message.id"), unique=True)
+    text: Mapped[str]
+    sources: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    state: Mapped[str] = mapped_column(server_default="open")
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("user_account.id"))
+    decided_at: Mapped[datetime | None]
+    sent_message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
+    created_at: Mapped[CreatedAt]
+
+
+class MessageTemplate(Base):
+    """Words that are sent by name: a provider's template of one channel, or a business's own quick reply.
+
+    `status` is the provider's, such as APPROVED, and `own` for a quick reply, which has no channel.
+    """
+
+    __tablename__ = "message_template"
+    __table_args__ = (
+        UniqueConstraint("business_id", "channel_id", "name", "language", postgresql_nulls_not_distinct=True),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    channel_id: Mapped[UUID | None] = mapped_column(ForeignKey("channel.id"))
+    name: Mapped[str]
+    language: Mapped[str] = mapped_column(server_default="")
+    category: Mapped[str] = mapped_column(server_default="")
+    status: Mapped[str] = mapped_column(server_default="own")
+    reason: Mapped[str | None]
+    body: Mapped[str]
+    variables: Mapped[int] = mapped_column(server_default="0")
+    buttons: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    synced_at: Mapped[CreatedAt]
     created_at: Mapped[CreatedAt]
 
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging import inbox, queries
+from server.domains.messaging import inbox, queries, refusing
 from server.domains.messaging.models import Message
+from server.domains.messaging.refusing import Refused
 from server.domains.messaging.rules import (
     DOUBT,
     effect_of_status,
@@ -57,12 +58,15 @@ ORDER BY message.position LIMIT 1
 """
 # An echo that came before anything could tell it was ours had looked like a person's message.
 TAKE_OVER_EVENTS = "UPDATE inbox_event SET message_id = :ours WHERE message_id = :mistaken"
+# A pause that somebody made by hand stays, and one that they lifted stays lifted.
 LIFT_PAUSE = """
 UPDATE conversation SET ai_paused_until = (
-    SELECT max(message.created_at) + interval '30 minutes' FROM message
+    SELECT max(message.created_at) + business.takeover_minutes * interval '1 minute' FROM message
     WHERE message.conversation_id = conversation.id AND message.author = 'person'
-      AND message.kind <> 'reaction')
-WHERE id = :conversation_id
+      AND message.kind <> 'reaction' AND (resumed_at IS NULL OR message.created_at > resumed_at))
+FROM business
+WHERE conversation.id = :conversation_id AND business.id = conversation.business_id
+  AND pause_reason IS DISTINCT FROM 'hand'
 """
 
 
@@ -107,10 +111,17 @@ async def find_unconfirmed(session: Session, conversation_id: UUID, written: str
     return None if message_id is None else await queries.get_message(session, message_id)
 
 
-async def fold(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
+async def fold(
+    session: Session,
+    message: Message,
+    told: DeliveryStatus,
+    reason: str | None = None,
+    refused: Refused | None = None,
+) -> None:
     """Fold a report into a message of ours and settle what it proves about the sending.
 
-    To an answer that turns out not to have arrived a person is called.
+    To an answer that turns out not to have arrived a person is called, unless the provider's reason
+    for it needs none.
     """
     before = message.status
     await show(session, message, told, reason)
@@ -118,7 +129,11 @@ async def fold(session: Session, message: Message, told: DeliveryStatus, reason:
     if message.effect_key is None or proven is None:
         return
     await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
-    if message.status != before and told is DeliveryStatus.FAILED:
+    if message.status == before or told is not DeliveryStatus.FAILED:
+        return
+    if refused is not None:
+        await refusing.follow(session, message, refused)
+    if refused is None or refused.meaning not in refusing.CALLS_NOBODY:
         await queries.mark_needs_person(session, message.conversation_id)
 
 
@@ -132,7 +147,11 @@ async def show(session: Session, message: Message, told: DeliveryStatus, reason:
 
 
 async def fold_result(
-    session: Session, channel: MessageChannel, message: Message, result: EffectResult
+    session: Session,
+    channel: MessageChannel,
+    message: Message,
+    result: EffectResult,
+    refused: Refused | None = None,
 ) -> None:
     """Let a message of ours say what became of its sending.
 
@@ -143,7 +162,7 @@ async def fold_result(
         return
     if result.state is EffectState.UNKNOWN:
         await _ask_later(session, message)
-    await fold(session, message, status_of_effect(result.state), result.reason)
+    await fold(session, message, status_of_effect(result.state), result.reason, refused)
 
 
 async def _ask_later(session: Session, message: Message) -> None:
@@ -171,9 +190,10 @@ async def learn_provider_id(
     await queries.name_message(session, message.id, provider_id)
     await fold(session, message, DeliveryStatus.SENT)
     for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
-        status = channel.read(event.payload).status
-        if status is not None:
-            await fold(session, message, status)
+        report = channel.read(event.payload)
+        if report.status is not None:
+            refused = refusing.read_report(report.details)
+            await fold(session, message, report.status, report.details.get("reason"), refused)
             await inbox.link_message(session, event.id, message.id)
             await inbox.close_event(session, event.id, "done")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
-from server.domains.messaging.models import Conversation, ConversationSession, Message
-from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, Standing
+from server.domains.messaging.models import Channel, Conversation, ConversationSession, Message
+from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, PauseReason, Standing
 from server.ports import DeliveryStatus
 
 
@@ -35,6 +35,7 @@ class Said:
     quoted_provider_id: str | None = None
     answers_message_id: UUID | None = None
     effect_key: str | None = None
+    client_key: str | None = None
     sources: Sequence[Mapping[str, str]] = ()
     sent_at: datetime | None = None
 
@@ -154,6 +155,16 @@ WHERE message.business_id = :business_id AND message.channel_id = :channel_id
   AND message.provider_id = :provider_id AND message.direction = :direction
   AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
 RETURNING message.id, message.conversation_id
+"""
+
+
+HAND_TO_PERSON = """
+UPDATE conversation
+SET ai_paused_until = greatest(ai_paused_until, now() + business.takeover_minutes * interval '1 minute'),
+    pause_reason = CASE WHEN ai_paused_until > now() + business.takeover_minutes * interval '1 minute'
+                        THEN pause_reason ELSE :reason END,
+    taken_by = coalesce(cast(:user_id AS uuid), taken_by), needs_person = false
+FROM business WHERE business.id = conversation.business_id AND conversation.id = :conversation_id
 """
 
 
@@ -279,6 +290,21 @@ async def get_message(session: Session, message_id: UUID) -> Message | None:
     return await session.get(Message, message_id)
 
 
+async def lock_message(session: Session, message_id: UUID) -> Message | None:
+    """Return a message as it is now, and let no one else change it meanwhile."""
+    return await session.get(Message, message_id, with_for_update=True, populate_existing=True)
+
+
+async def name_effect(session: Session, message_id: UUID, effect_key: str) -> None:
+    """Store on which effect a message of ours hangs."""
+    await session.execute(update(Message).where(Message.id == message_id).values(effect_key=effect_key))
+
+
+async def kind_of_channel(session: Session, channel_id: UUID) -> str:
+    """Return which kind of channel this is."""
+    return (await session.get_one(Channel, channel_id)).kind
+
+
 async def name_message(session: Session, message_id: UUID, provider_id: str) -> None:
     """Store the provider's id of a message of ours."""
     await session.execute(update(Message).where(Message.id == message_id).values(provider_id=provider_id))
@@ -369,15 +395,16 @@ async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
     )
 
 
-async def hand_to_person(session: Session, conversation_id: UUID, length: timedelta) -> None:
-    """Leave a conversation to the person who wrote in it for a while; nobody else is needed any more."""
+async def hand_to_person(
+    session: Session, conversation_id: UUID, reason: PauseReason, user_id: UUID | None = None
+) -> None:
+    """Leave a conversation to the person who wrote in it, for as long as their business leaves it to them.
+
+    Nobody else is needed any more. A longer pause, such as one made by hand, stays.
+    """
     await session.execute(
-        update(Conversation)
-        .where(Conversation.id == conversation_id)
-        .values(
-            ai_paused_until=func.greatest(Conversation.ai_paused_until, func.now() + length),
-            needs_person=False,
-        )
+        text(HAND_TO_PERSON),
+        {"conversation_id": conversation_id, "reason": reason.value, "user_id": user_id},
     )
 
 

@@ -11,8 +11,6 @@ from typing import Any
 from server.ports import ChannelEvent, DeliveryStatus, EventKind
 from server.queue import EffectState
 
-# How long the assistant leaves a conversation to the person who wrote in it.
-TAKEOVER = timedelta(minutes=30)
 # How long evidence is waited for before a person is called. Receipts come within seconds, those of a bridge
 # that was offline within minutes.
 DOUBT = timedelta(minutes=5)
@@ -47,6 +45,14 @@ GIVEN_UP = {
     "quarantined": "given up: what worked on it broke down three times",
 }
 CHANGES = frozenset({EventKind.EDIT, EventKind.DELETE})
+
+
+class PauseReason(StrEnum):
+    """Who made the assistant pause: somebody typing on the phone or in the inbox, or by hand."""
+
+    PHONE = "phone"
+    INBOX = "inbox"
+    HAND = "hand"
 
 
 class Way(StrEnum):
@@ -147,6 +153,11 @@ def receipt_event_ids(provider_id: str) -> list[str]:
 def why_given_up(job_state: str) -> str:
     """Return what people read of a message whose job ended so."""
     return GIVEN_UP[job_state]
+
+
+def message_key(message_id: object, tries: int) -> str:
+    """Return the effect key of a message that somebody asked for; one that was refused gets a new one."""
+    return f"message:{message_id}" if tries == 1 else f"message:{message_id}:{tries}"
 
 
 def reply_key(message_id: object) -> str:

@@ -16,7 +16,13 @@ import pytest
 from server.db.tenancy import credential_digest
 from server.domains import assistant, messaging
 from server.domains.messaging import service
-from server.jobs import effect_settled_job, job_given_up_job, reply_doubted_job, webhook_process_job
+from server.jobs import (
+    effect_settled_job,
+    job_given_up_job,
+    message_send_job,
+    reply_doubted_job,
+    webhook_process_job,
+)
 from server.jobs.runtime import perform
 from server.ports import Accepted, ChannelAccount, ChatTurn, Completion, LanguageModel, Outgoing, Outside
 from server.providers.whatsapp_bridge import WhatsappBridge
@@ -26,7 +32,13 @@ from server.secrets import Cipher
 from simulator import envelopes
 from tests.engine import BUSINESS, Engine, open_engine
 
-__all__ = ["effect_settled_job", "job_given_up_job", "reply_doubted_job", "webhook_process_job"]
+__all__ = [
+    "effect_settled_job",
+    "job_given_up_job",
+    "message_send_job",
+    "reply_doubted_job",
+    "webhook_process_job",
+]
 
 SECRET = "the bridge's own secret"
 CIPHER = Cipher("k" * 32)

@@ -1,0 +1,238 @@
+"""Asking for a message to be sent: by a person in the inbox, or by a program of the business's own.
+
+What is asked for is stored and its job asked for in one transaction. The job goes in the lane of the
+conversation, behind what the customer wrote before, so that a draft in the making is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from server.db import Session
+from server.domains.messaging import queries
+from server.domains.messaging.models import Message
+from server.domains.messaging.queries import Said
+from server.domains.messaging.rules import PauseReason, message_key
+from server.errors import BadInputError
+from server.ports import DeliveryStatus, EventKind
+from server.queue import Changed, EffectState, catalog, enqueue, find_effect, own_jobs
+
+LONGEST_TEXT = 4096
+MOST_VARIABLES = 50
+SENT_FILES = frozenset(
+    {EventKind.IMAGE, EventKind.VIDEO, EventKind.DOCUMENT, EventKind.AUDIO, EventKind.VOICE}
+)
+# The lane of what the customer wrote last; a conversation whose events are forgotten has its address's.
+TARGET = """
+SELECT conversation.id, conversation.business_id, conversation.channel_id, conversation.address,
+       (SELECT event.lane FROM message JOIN inbox_event AS event
+            ON event.business_id = message.business_id AND event.channel_id = message.channel_id
+           AND event.event_id = message.provider_id
+        WHERE message.conversation_id = conversation.id AND message.direction = 'in'
+        ORDER BY message.position DESC LIMIT 1) AS lane
+FROM conversation WHERE conversation.id = :conversation_id AND conversation.business_id = :business_id
+ORDER BY conversation.id LIMIT 1
+"""
+ASKED_BEFORE = """
+SELECT id FROM message WHERE business_id = :business_id AND client_key = :client_key ORDER BY id LIMIT 1
+"""
+TOUCH = """
+UPDATE conversation SET last_message_at = greatest(last_message_at, now()), read_position = greatest(
+    read_position, (SELECT position FROM message WHERE id = :message_id)) WHERE id = :conversation_id
+"""
+SEND_AGAIN = """
+UPDATE message SET status = 'queued', status_reason = NULL, status_at = now(), effect_key = :effect_key,
+                   details = details - 'refusal' || jsonb_build_object('tries', cast(:tries AS int))
+WHERE id = :message_id
+"""
+
+
+@dataclass(frozen=True)
+class TemplateUse:
+    """A template with what fills its variables, in their order."""
+
+    name: str
+    language: str
+    body: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One thing that somebody wants sent: words, a file, a template or a reaction.
+
+    `client_key` is the asker's own name for it: the same key again is the same message. `author` is
+    person, api, or assistant for what a person approved; only a person takes the conversation over.
+    `quotes` and `reacts_to` are messages by our own ids; a file is named by the id of its upload.
+    """
+
+    business_id: int
+    conversation_id: UUID
+    client_key: str
+    text: str | None = None
+    kind: EventKind = EventKind.TEXT
+    author: str = "person"
+    user_id: UUID | None = None
+    user_name: str | None = None
+    quotes: UUID | None = None
+    reacts_to: UUID | None = None
+    template: TemplateUse | None = None
+    media_id: UUID | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    sources: Sequence[Mapping[str, str]] = ()
+
+
+async def ask_to_send(session: Session, letter: Letter) -> UUID:
+    """Store a message that is to be sent and ask for its job; return its id, the same for the same key.
+
+    A person who writes takes the conversation over. Raises BadInputError with a stable code:
+    text_missing, text_too_long, conversation_unknown, message_unknown, template_invalid, media_missing.
+    """
+    check(letter)
+    target = await _find_target(session, letter.business_id, letter.conversation_id)
+    await queries.lock_conversation(session, letter.conversation_id)
+    known = await _find_asked(session, letter)
+    if known is not None:
+        return known
+    message_id = await queries.insert_reply(session, await _said(session, letter, target))
+    await _name_effect(session, message_id)
+    if letter.author == "person" and letter.kind is not EventKind.REACTION:
+        await queries.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
+    await session.execute(text(TOUCH), {"message_id": message_id, "conversation_id": letter.conversation_id})
+    await _enqueue(session, target, message_id, tries=1)
+    return message_id
+
+
+async def send_again(
+    session: Session, business_id: int, message_id: UUID, *, though_unknown: bool = False
+) -> bool:
+    """Send a message again that is proved not to have gone out; tell whether it will be.
+
+    One of which nobody knows goes again only when `though_unknown`: the customer may get it twice.
+    """
+    message = await _lock_own(session, business_id, message_id)
+    if message is None or message.effect_key is None or not is_letter(message):
+        return False
+    found = await find_effect(session, message.effect_key)
+    is_unsent = found is None or found.is_unsent
+    is_unknown = found is not None and found.result.state is EffectState.UNKNOWN
+    if not (message.status == DeliveryStatus.FAILED.value or (is_unknown and though_unknown)):
+        return False
+    if is_unknown and not (though_unknown and await own_jobs.abandon(session, message.effect_key)):
+        return False
+    tries = int(message.details.get("tries", 1)) + 1
+    # What never went out keeps its key: the ledger then stands between this try and any of before.
+    effect_key = message.effect_key if is_unsent else message_key(message_id, tries)
+    await session.execute(
+        text(SEND_AGAIN), {"message_id": message_id, "effect_key": effect_key, "tries": tries}
+    )
+    target = await _find_target(session, business_id, message.conversation_id)
+    await _enqueue(session, target, message_id, tries=tries)
+    return True
+
+
+async def mark_sent(session: Session, business_id: int, message_id: UUID) -> bool:
+    """Record that a person found out that a message went out; tell whether that was unknown."""
+    message = await _lock_own(session, business_id, message_id)
+    if message is None or message.effect_key is None:
+        return False
+    return await own_jobs.settle(session, business_id, message.effect_key, EffectState.CONFIRMED)
+
+
+def is_letter(message: Message) -> bool:
+    """Tell whether somebody asked for a message; an answer belongs to the event that it answers."""
+    return (message.effect_key or "").startswith("message:")
+
+
+def check(letter: Letter) -> None:
+    """Raise BadInputError where a letter says nothing that can be sent."""
+    if letter.kind is EventKind.TEXT and not (letter.text or "").strip():
+        raise BadInputError("text_missing", "There is nothing to send: write something first.")
+    if len(letter.text or "") > LONGEST_TEXT:
+        raise BadInputError("text_too_long", f"A message has at most {LONGEST_TEXT} characters.")
+    if "\x00" in (letter.text or ""):
+        raise BadInputError("text_invalid", "A message cannot hold the character NUL.")
+    if letter.kind is EventKind.TEMPLATE and letter.template is None:
+        raise BadInputError("template_invalid", "Say which template is to be sent.")
+    if letter.kind in SENT_FILES and letter.media_id is None:
+        raise BadInputError("media_missing", "Say which file is to be sent.")
+    if letter.kind is EventKind.REACTION and letter.reacts_to is None:
+        raise BadInputError("message_unknown", "Say which message the reaction belongs to.")
+
+
+async def _find_target(session: Session, business_id: int, conversation_id: UUID) -> Row[Any]:
+    names = {"business_id": business_id, "conversation_id": conversation_id}
+    target = (await session.execute(text(TARGET), names)).first()
+    if target is None:
+        raise BadInputError("conversation_unknown", "There is no such conversation.")
+    return target
+
+
+async def _find_asked(session: Session, letter: Letter) -> UUID | None:
+    return await session.scalar(
+        text(ASKED_BEFORE), {"business_id": letter.business_id, "client_key": letter.client_key}
+    )
+
+
+async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
+    details = dict(letter.details)
+    if letter.user_name:
+        details["by"] = letter.user_name
+    if letter.template is not None:
+        details["template"] = {
+            "name": letter.template.name,
+            "language": letter.template.language,
+            "body": list(letter.template.body)[:MOST_VARIABLES],
+        }
+    if letter.media_id is not None:
+        details["media_id"] = str(letter.media_id)
+    if letter.reacts_to is not None:
+        details["target"] = await _provider_id(session, letter, letter.reacts_to)
+    quoted = None if letter.quotes is None else await _provider_id(session, letter, letter.quotes)
+    return Said(
+        business_id=letter.business_id,
+        conversation_id=letter.conversation_id,
+        channel_id=target.channel_id,
+        direction="out",
+        author=letter.author,
+        kind=letter.kind.value,
+        text=letter.text,
+        status=DeliveryStatus.QUEUED.value,
+        details=details,
+        quoted_provider_id=quoted,
+        client_key=letter.client_key,
+        sources=letter.sources,
+    )
+
+
+async def _provider_id(session: Session, letter: Letter, message_id: UUID) -> str:
+    message = await queries.get_message(session, message_id)
+    if message is None or message.conversation_id != letter.conversation_id or message.provider_id is None:
+        raise BadInputError("message_unknown", "The message that this belongs to is not known to WhatsApp.")
+    return message.provider_id
+
+
+async def _name_effect(session: Session, message_id: UUID) -> None:
+    await queries.name_effect(session, message_id, message_key(message_id, 1))
+
+
+async def _enqueue(session: Session, target: Row[Any], message_id: UUID, *, tries: int) -> None:
+    await enqueue(
+        session,
+        catalog.MessageSend(message_id, tries),
+        business_id=target.business_id,
+        lane=f"{target.channel_id}:{target.lane or target.address}",
+    )
+    session.outbox.append(Changed(target.business_id, "conversation", target.id))
+
+
+async def _lock_own(session: Session, business_id: int, message_id: UUID) -> Message | None:
+    message = await queries.get_message(session, message_id)
+    if message is None or message.business_id != business_id:
+        return None
+    await queries.lock_conversation(session, message.conversation_id)
+    return await queries.lock_message(session, message_id)

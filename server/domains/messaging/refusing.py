@@ -1,0 +1,67 @@
+"""What follows from a provider's no, beyond the one message that it was said of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+
+from server.db import Session
+from server.domains.messaging.models import Message
+from server.errors import HOLDS_ACCOUNT, ProviderBusyError, ProviderError, ProviderRefusedError, Refusal
+
+# How long a held account is left alone before one message tries whether its owner has acted. Whoever
+# reconnects it opens it at once.
+HELD_FOR_S = 900.0
+# A refusal of these calls nobody: the provider itself decided, and the customer is not waiting.
+CALLS_NOBODY = frozenset({Refusal.CAPPED, Refusal.OPTED_OUT})
+SINCE = {
+    Refusal.WINDOW_CLOSED: "window_closed_at",
+    Refusal.UNREACHABLE: "unreachable_at",
+    Refusal.CAPPED: "capped_at",
+}
+NOTE = """
+UPDATE message SET details = details || jsonb_build_object('refusal', cast(:meaning AS text)) WHERE id = :id
+"""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a provider meant by its no; `code` is its own, for people who look it up."""
+
+    meaning: Refusal
+    code: str
+
+
+def read(error: ProviderRefusedError) -> Refused:
+    """Return what a refusal of a sending means."""
+    return Refused(error.meaning, error.code)
+
+
+def read_report(details: Mapping[str, Any]) -> Refused:
+    """Return what a report means that a message failed after it had been accepted; OTHER for one unknown."""
+    told = details.get("meaning")
+    meaning = Refusal(told) if told in set(Refusal) else Refusal.OTHER
+    return Refused(meaning, str(details.get("code") or ""))
+
+
+def as_wait(error: ProviderRefusedError) -> ProviderError:
+    """Return a refusal that holds the whole account as a wait, which loses no message; any other as it is."""
+    if error.meaning not in HOLDS_ACCOUNT:
+        return error
+    return ProviderBusyError(str(error), retry_after_s=HELD_FOR_S, account=error.account)
+
+
+async def follow(session: Session, message: Message, refused: Refused) -> None:
+    """Write down what a refusal means for the message's conversation and contact; twice changes nothing."""
+    if refused.meaning is Refusal.OTHER:
+        return
+    await session.execute(text(NOTE), {"id": message.id, "meaning": refused.meaning.value})
+    column = SINCE.get(refused.meaning)
+    if column is not None:
+        await session.execute(
+            text(f"UPDATE conversation SET {column} = now() WHERE id = :id"),  # noqa: S608 -- of our own table
+            {"id": message.conversation_id},
+        )

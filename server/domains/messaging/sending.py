@@ -1,0 +1,90 @@
+"""Sending what somebody asked for: the job's side of a letter."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from server.db import Session
+from server.domains.messaging import own, queries
+from server.domains.messaging.delivering import Parcel, deliver
+from server.domains.messaging.models import Conversation, Message
+from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
+from server.log import get_logger
+from server.ports import DeliveryStatus, EventKind, Outgoing, OutgoingReaction, OutgoingTemplate, OutgoingText
+from server.queue import EffectState, GivenUp, Run, find_effect, give_up_effects, plan_effect
+
+log = get_logger(__name__)
+
+OVER = frozenset({"sent", "delivered", "read"})
+
+
+async def send_letter(run: Run, message_id: UUID) -> None:
+    """Send a message that somebody asked for, at most once; a second time changes nothing.
+
+    Raises ProviderDownError when the provider took nothing and the job should be tried again.
+    """
+    async with run.step() as session:
+        message = await queries.get_message(session, message_id)
+        if message is None or message.effect_key is None or message.status in OVER:
+            return
+        parcel = await _parcel(session, message, message.effect_key)
+        await queries.queue_again(session, message_id)
+        await plan_effect(
+            session,
+            key=message.effect_key,
+            business_id=message.business_id,
+            provider=parcel.channel_kind,
+            job_id=run.job_id,
+        )
+        outgoing = _outgoing(message)
+    await deliver(run, parcel, outgoing, also=_nothing_more)
+
+
+async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) -> None:
+    """Show people a message whose job nobody runs any more; a second time changes nothing."""
+    message = await queries.get_message(session, message_id)
+    if message is None or message.effect_key is None:
+        return
+    await queries.lock_conversation(session, message.conversation_id)
+    message = await queries.lock_sending(session, message.effect_key)
+    if message is None or message.effect_key is None:
+        return
+    reason = why_given_up(given_up.state)
+    await give_up_effects(session, given_up.job_id, reason=reason)
+    found = await find_effect(session, message.effect_key)
+    if found is not None and found.result.was_sent:
+        return
+    is_unknown = found is not None and found.result.state is EffectState.UNKNOWN
+    log.warning("letter_given_up", message_id=str(message_id), why=reason)
+    await queries.mark_needs_person(session, message.conversation_id)
+    told = DeliveryStatus.UNKNOWN if is_unknown else DeliveryStatus.FAILED
+    await own.show(session, message, told, NOBODY_KNOWS if is_unknown else reason)
+
+
+async def _parcel(session: Session, message: Message, effect_key: str) -> Parcel:
+    conversation = await session.get_one(Conversation, message.conversation_id)
+    return Parcel(
+        conversation_id=message.conversation_id,
+        channel_id=message.channel_id,
+        channel_kind=await queries.kind_of_channel(session, message.channel_id),
+        message_id=message.id,
+        effect_key=effect_key,
+        address=conversation.address,
+    )
+
+
+def _outgoing(message: Message) -> Outgoing:
+    """Return a stored message as a channel sends it."""
+    words, details = message.text or "", message.details
+    match EventKind(message.kind):
+        case EventKind.REACTION:
+            return OutgoingReaction(str(details["target"]), words)
+        case EventKind.TEMPLATE:
+            used = details["template"]
+            return OutgoingTemplate(used["name"], used["language"], words, tuple(used["body"]))
+        case _:
+            return OutgoingText(words, message.quoted_provider_id)
+
+
+async def _nothing_more(_session: Session) -> None:
+    """Write nothing beside what every sending writes."""
