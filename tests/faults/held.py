@@ -20,6 +20,7 @@ from server.queue.catalog import (
     CleanupOldRecordings,
     InboxCleanup,
     LoginCleanup,
+    MessageSend,
     ReminderRecurs,
     RemindersCleanup,
     RemindersTick,
@@ -34,8 +35,9 @@ from tests.processes import Installation
 
 SLOT = datetime(2026, 1, 1, tzinfo=UTC)
 SERIES = UUID(int=36)
+LETTER = UUID(int=37)
 # Whose customers they are: `senders.tell` writes a group into the phone number.
-ASKED, GIVEN_UP, SETTLED, DOUBTED, QUIET = 31, 32, 33, 34, 35
+ASKED, GIVEN_UP, SETTLED, DOUBTED, QUIET, WRITTEN_TO = 31, 32, 33, 34, 35, 36
 CONVERSATION = "conversation.address LIKE '97251{group}%'"
 BLOCKED = """
 SELECT count(*) FROM pg_stat_activity
@@ -160,6 +162,19 @@ async def settle(house: Installation) -> None:
     )
 
 
+async def write(house: Installation) -> None:
+    """Have something that a person wants sent to a customer."""
+    await house.value(
+        of(
+            WRITTEN_TO,
+            "INSERT INTO message (id, business_id, conversation_id, channel_id, direction, author, kind,"
+            " text, status, effect_key) SELECT $1::uuid, business_id, id, channel_id, 'out', 'person',"
+            " 'text', 'Hello', 'queued', 'message:' || $1::uuid FROM conversation WHERE {conversation}",
+        ),
+        LETTER,
+    )
+
+
 async def talk(house: Installation) -> None:
     """Have one session more than close in one step."""
     await tell_all(house, AT_ONCE + 1, group=QUIET)
@@ -268,6 +283,16 @@ WORKS: Mapping[str, Work] = {
             ASKED,
             f"SELECT count(*) = 1 {MESSAGES} author = 'assistant' AND provider_id <> ''",
         ),
+        calls=1,
+    ),
+    # The provider has taken it before anything says so.
+    "message_send_job": Work(
+        EVERY_CONVERSATION,
+        lambda house: ask(house, MessageSend(LETTER), business_id=BUSINESS),
+        of(WRITTEN_TO, f"SELECT count(*) = 1 {MESSAGES} author = 'person' AND status = 'queued'"),
+        of(WRITTEN_TO, f"SELECT count(*) = 1 {MESSAGES} author = 'person' AND status <> 'queued'"),
+        prepare=lambda house: tell(house, 1, group=WRITTEN_TO),
+        after=write,
         calls=1,
     ),
     "job_given_up_job": Work(

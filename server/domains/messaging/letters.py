@@ -99,7 +99,7 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     if known is not None:
         return known
     message_id = await queries.insert_reply(session, await _said(session, letter, target))
-    await _name_effect(session, message_id)
+    await queries.name_effect(session, message_id, message_key(message_id, 1))
     if letter.author == "person" and letter.kind is not EventKind.REACTION:
         await queries.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
     await session.execute(text(TOUCH), {"message_id": message_id, "conversation_id": letter.conversation_id})
@@ -173,9 +173,9 @@ async def _find_target(session: Session, business_id: int, conversation_id: UUID
 
 
 async def _find_asked(session: Session, letter: Letter) -> UUID | None:
-    return await session.scalar(
-        text(ASKED_BEFORE), {"business_id": letter.business_id, "client_key": letter.client_key}
-    )
+    names = {"business_id": letter.business_id, "client_key": letter.client_key}
+    found: UUID | None = await session.scalar(text(ASKED_BEFORE), names)
+    return found
 
 
 async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
@@ -214,10 +214,6 @@ async def _provider_id(session: Session, letter: Letter, message_id: UUID) -> st
     if message is None or message.conversation_id != letter.conversation_id or message.provider_id is None:
         raise BadInputError("message_unknown", "The message that this belongs to is not known to WhatsApp.")
     return message.provider_id
-
-
-async def _name_effect(session: Session, message_id: UUID) -> None:
-    await queries.name_effect(session, message_id, message_key(message_id, 1))
 
 
 async def _enqueue(session: Session, target: Row[Any], message_id: UUID, *, tries: int) -> None:

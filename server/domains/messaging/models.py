@@ -191,7 +191,21 @@ class MessageTemplate(Base):
 
     __tablename__ = "message_template"
     __table_args__ = (
-        UniqueConstraint("business_id", "channel_id", "name", "language", postgresql_nulls_not_distinct=True),
+        Index(
+            "message_template_own",
+            "business_id",
+            "name",
+            unique=True,
+            postgresql_where=text("channel_id IS NULL"),
+        ),
+        Index(
+            "message_template_name",
+            "channel_id",
+            "name",
+            "language",
+            unique=True,
+            postgresql_where=text("channel_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]

@@ -35,20 +35,17 @@ async def pause(
 ) -> bool:
     """Keep the assistant silent until a moment, or with None until somebody resumes; False: no such one."""
     statement = STOP if until is None else PAUSE
-    names = {"conversation_id": conversation_id, "user_id": user_id, "until": until}
-    return await _change(session, business_id, statement, names)
+    await queries.lock_conversation(session, conversation_id)
+    changed = await session.scalar(
+        text(statement), {"conversation_id": conversation_id, "user_id": user_id, "until": until}
+    )
+    session.outbox.append(Changed(business_id, "conversation", conversation_id))
+    return changed is not None
 
 
 async def resume(session: Session, business_id: int, conversation_id: UUID) -> bool:
     """Let the assistant answer again what the customer writes from now on; False: no such conversation."""
-    return await _change(session, business_id, RESUME, {"conversation_id": conversation_id})
-
-
-async def _change(session: Session, business_id: int, statement: str, names: dict[str, object]) -> bool:
-    conversation_id = names["conversation_id"]
-    if not isinstance(conversation_id, UUID):
-        raise TypeError("a conversation is named by its id")
     await queries.lock_conversation(session, conversation_id)
-    changed = await session.scalar(text(statement), names)
+    changed = await session.scalar(text(RESUME), {"conversation_id": conversation_id})
     session.outbox.append(Changed(business_id, "conversation", conversation_id))
     return changed is not None

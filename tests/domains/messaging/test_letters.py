@@ -23,7 +23,7 @@ from tests.engine import BUSINESS
 HELLO = "Hello, this is Dana"
 
 
-async def conversation_of(shop) -> UUID:
+async def conversation_of(shop):
     return await shop.look("SELECT id FROM conversation")
 
 
@@ -40,7 +40,7 @@ async def write(shop, text=HELLO, *, client_key=None, **how) -> UUID:
         return await messaging.ask_to_send(session, letter)
 
 
-async def met(shop) -> UUID:
+async def met(shop):
     """A customer who wrote and was answered; returns their conversation."""
     await shop.deliver(shop.says(PRICE_QUESTION))
     await shop.settle()
@@ -62,7 +62,7 @@ async def again(shop, message_id, **how):
         return await messaging.send_again(session, BUSINESS, message_id, **how)
 
 
-async def member(shop) -> UUID:
+async def member(shop):
     return await shop.look(
         "WITH made AS (INSERT INTO user_account (email, name) VALUES ($1, 'Dana') RETURNING id)"
         " INSERT INTO membership (business_id, user_id) SELECT 6, id FROM made RETURNING user_id",
