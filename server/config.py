@@ -115,10 +115,45 @@ class Settings(BaseSettings):
     )
 
     data_dir: str = Field(
-        default=".data", description="Folder in which `recordings` holds the files of recorded calls."
+        default=".data",
+        description="Folder of files, shared by api and workers: `recordings` of calls, `media` of messages.",
     )
     recordings_keep_days: int = Field(
         default=90, ge=1, le=36500, description="Days after which the file of a recorded call is removed."
+    )
+
+    media_keep_days: int = Field(
+        default=365, ge=1, le=36500, description="Days after which the file of a message is removed."
+    )
+    media_max_image_mb: int = Field(
+        default=5,
+        ge=1,
+        le=1024,
+        description="Largest picture that is kept, in MiB; WhatsApp's own limit is 5.",
+    )
+    media_max_video_mb: int = Field(
+        default=16, ge=1, le=1024, description="Largest video or recording that is kept, in MiB."
+    )
+    media_max_document_mb: int = Field(
+        default=100, ge=1, le=2048, description="Largest document that is kept or sent, in MiB."
+    )
+    media_max_sticker_kb: int = Field(
+        default=500, ge=1, le=10240, description="Largest sticker that is kept, in KiB."
+    )
+    media_s3_bucket: str = Field(
+        default="",
+        description="Bucket for files of messages; without one they are in the folder `media` of DATA_DIR.",
+    )
+    media_s3_endpoint: str = Field(
+        default="https://s3.amazonaws.com", description="Address of the S3-compatible storage."
+    )
+    media_s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    media_s3_key: str = Field(default="", description="Access key of the bucket.")
+    media_s3_secret: SecretStr = Field(default=SecretStr(""), description="Secret of that key.")
+    media_s3_style: str = Field(
+        default="path",
+        pattern="^(path|host)$",
+        description="Where the bucket's name stands in an address: path or host.",
     )
 
     enable_schedulers: str = Field(

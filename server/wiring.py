@@ -17,8 +17,10 @@ from server.config import Settings, deprecated_settings
 from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
-from server.ports import LanguageModel, Outside
+from server.ports import LanguageModel, MediaLimits, MediaStorage, Outside
 from server.providers.connections import open_connections
+from server.providers.media_folder import MediaFolder
+from server.providers.media_s3 import MediaS3, S3Bucket
 from server.providers.openai_chat import OpenAiChat
 from server.providers.recording_folder import RecordingFolder
 from server.providers.whatsapp_bridge import WhatsappBridge
@@ -108,7 +110,30 @@ def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Account
         open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
         recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
         recordings_keep_days=settings.recordings_keep_days,
+        media=media_storage(settings, http),
+        media_limits=MediaLimits(
+            image_bytes=settings.media_max_image_mb * 2**20,
+            video_bytes=settings.media_max_video_mb * 2**20,
+            document_bytes=settings.media_max_document_mb * 2**20,
+            sticker_bytes=settings.media_max_sticker_kb * 2**10,
+            keep_days=settings.media_keep_days,
+        ),
     )
+
+
+def media_storage(settings: Settings, http: httpx.AsyncClient) -> MediaStorage:
+    """Build the storage of messages' files: the bucket that the settings name, or a folder."""
+    if not settings.media_s3_bucket:
+        return MediaFolder(Path(settings.data_dir).absolute() / "media")
+    bucket = S3Bucket(
+        endpoint=settings.media_s3_endpoint,
+        region=settings.media_s3_region,
+        name=settings.media_s3_bucket,
+        key_id=settings.media_s3_key,
+        secret=settings.media_s3_secret.get_secret_value(),
+        is_in_host=settings.media_s3_style == "host",
+    )
+    return MediaS3(http, bucket)
 
 
 def language_model(settings: Settings, http: httpx.AsyncClient, accounts: Accounts) -> LanguageModel:

@@ -14,22 +14,8 @@ import orjson
 
 from server.ports import EventKind
 from server.providers.loose_json import count_of, list_of, number_of, object_of, text_of
+from server.providers.whatsapp_bridge_wrappers import marks_of, unwrapped
 
-WRAPPERS = frozenset(
-    {
-        "ephemeralMessage",
-        "viewOnceMessage",
-        "viewOnceMessageV2",
-        "viewOnceMessageV2Extension",
-        "documentWithCaptionMessage",
-        "editedMessage",
-        "deviceSentMessage",
-        "groupMentionedMessage",
-        "lottieStickerMessage",
-        "associatedChildMessage",
-    }
-)
-MOST_WRAPPERS = 8
 NOT_CHAT = frozenset(
     {
         "protocolMessage",
@@ -64,7 +50,7 @@ class Content:
 
 def read_content(message: dict[str, Any]) -> Content:
     """Read a message's content; what nobody knows yet is UNSUPPORTED, what is no chat is IGNORED."""
-    inner = _unwrapped(message)
+    inner = unwrapped(message)
     for name, body in _bodies(inner):
         told = READERS[name](body)
         context = object_of(body.get("contextInfo"))
@@ -74,20 +60,11 @@ def read_content(message: dict[str, Any]) -> Content:
             told.target_id,
             quoted_id=text_of(context.get("stanzaId")),
             quoted_author=text_of(context.get("participant")),
-            details={key: value for key, value in told.details.items() if value is not None},
+            details={key: value for key, value in told.details.items() if value is not None}
+            | marks_of(message, body),
         )
     is_chat = any(name not in NOT_CHAT and value is not None for name, value in inner.items())
     return Content(EventKind.UNSUPPORTED if is_chat else EventKind.IGNORED)
-
-
-def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(MOST_WRAPPERS):
-        wrapped = [value for name, value in message.items() if name in WRAPPERS and isinstance(value, dict)]
-        inner = next((each["message"] for each in wrapped if isinstance(each.get("message"), dict)), None)
-        if inner is None:
-            return message
-        message = inner
-    return message
 
 
 def _bodies(message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -184,7 +161,7 @@ def _protocol(body: dict[str, Any]) -> Content:
 
 def read_edited(body: dict[str, Any]) -> str | None:
     """Return the words that a message has after its edit."""
-    edited = _unwrapped(object_of(body.get("editedMessage")))
+    edited = unwrapped(object_of(body.get("editedMessage")))
     found = next((READERS[name](inner) for name, inner in _bodies(edited) if name != "protocolMessage"), None)
     return found.text if found else None
 

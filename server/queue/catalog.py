@@ -61,6 +61,17 @@ class ReplyDoubted:
     tries: int
 
 
+# Without a lane: words and answers go on while a file of their conversation is on its way. The address that
+# a provider gives for a file lives for minutes, so each try asks for it anew; the file lives for days.
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=300, retry_after_s=(10, 30, 60, 600))
+@dataclass(frozen=True)
+class MediaFetch:
+    """Fetch the file of a message; `tries` counts how often a person asked for it again."""
+
+    media_id: UUID
+    tries: int = 0
+
+
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
 @dataclass(frozen=True)
 class RemindersTick:
@@ -106,6 +117,14 @@ class LoginCleanup:
 @dataclass(frozen=True)
 class RemindersCleanup:
     """Forget reminders that were done or cancelled 90 days ago or more, with what was logged of them."""
+
+    slot: datetime
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class MediaCleanup:
+    """Remove files of messages that were kept long enough, never sent, or left over by a dead process."""
 
     slot: datetime
 

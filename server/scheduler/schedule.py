@@ -13,6 +13,7 @@ from server.queue.catalog import (
     CleanupOldRecordings,
     InboxCleanup,
     LoginCleanup,
+    MediaCleanup,
     RemindersCleanup,
     RemindersTick,
     WhatsappSessionsCleanup,
@@ -51,6 +52,7 @@ TIMETABLE = (
     Entry(WhatsappSessionsCleanup, "*/5 * * * *"),
     Entry(RemindersCleanup, "0 3 * * *"),
     Entry(CleanupOldRecordings, "0 4 * * *"),
+    Entry(MediaCleanup, "15 4 * * *"),
     Entry(InboxCleanup, "30 3 * * *"),
     Entry(LoginCleanup, "45 3 * * *"),
 )

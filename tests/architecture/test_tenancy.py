@@ -142,6 +142,7 @@ async def test_the_scheduler_reads_no_message_and_no_contact(look):
         "reminder_series",
         "reminder_push_log",
         "recording",
+        "media_file",
     ):
         assert not await allowed(look, "prosaas_scheduler", table, "SELECT")
 
@@ -150,6 +151,7 @@ async def test_the_api_neither_says_what_was_raised_nor_forgets_a_reminder(look)
     for table, rights in (
         ("reminder_push_log", ("INSERT", "UPDATE", "DELETE")),
         ("recording", ("INSERT", "UPDATE", "DELETE")),
+        ("media_file", ("DELETE",)),
         ("reminder", ("DELETE",)),
         ("reminder_series", ("DELETE",)),
     ):

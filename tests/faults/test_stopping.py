@@ -13,9 +13,11 @@ from server.config import Settings
 from server.queue import catalog
 from server.queue.kinds import KIND_OF, KINDS
 from tests.engine import BUSINESS, eventually
-from tests.faults.held import WORKS, ask, holding, until_caught
+from tests.faults import held, held_files
+from tests.faults.held import ask, holding, until_caught
 from tests.faults.own_kinds import ROWS, Import, ImportAlone, own_kinds
 
+WORKS = {**held.WORKS, **held_files.WORKS}
 # What a worker may take beyond its grace, to write down how its jobs ended.
 LAST_WORDS_S = 4.0
 PROCESSES = Settings.model_fields["worker_processes"].default
@@ -29,7 +31,7 @@ ENDED = "SELECT array_agg(outcome ORDER BY token) FROM job_attempt WHERE job_id 
 def test_a_stop_is_tried_with_every_kind_of_the_catalogue():
     kinds = {kind.name for kind in KINDS.values() if kind.payload_type.__module__ == catalog.__name__}
 
-    assert set(WORKS) == kinds, "tests/faults/held.py does not say how a job of this kind is caught"
+    assert set(WORKS) == kinds, "tests/faults/held*.py do not say how a job of this kind is caught"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from server.domains.messaging.aftermath import call_if_in_doubt, give_up_event, show_settled
 from server.domains.messaging.connecting import connect_bridge, find_account
+from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
 from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
 from server.domains.messaging.models import (
     Channel,
@@ -34,14 +35,17 @@ __all__ = [
     "TemplateUse",
     "UnknownBusinessError",
     "WrongSecretError",
+    "ask_for_file_again",
     "ask_to_send",
     "call_if_in_doubt",
     "call_person",
     "close_stale_sessions",
     "connect_bridge",
+    "fetch_file",
     "find_account",
     "forget_old_events",
     "give_up_event",
+    "give_up_file",
     "give_up_letter",
     "mark_sent",
     "pause",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from server.db import Session
-from server.domains import contacts
+from server.domains import contacts, media
 from server.domains.messaging import inbox, own, queries
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
@@ -125,6 +125,8 @@ async def _take_change(session: Session, stored: StoredEvent, event: ChannelEven
         await inbox.close_event(session, stored.id, "ignored", "the message that it changes is not known")
         return
     message_id, conversation_id = changed
+    if event.kind is EventKind.DELETE:
+        await media.forget(session, message_id)
     await inbox.link_message(session, stored.id, message_id)
     await inbox.close_event(session, stored.id, "done")
     session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
@@ -210,6 +212,9 @@ async def _store(session: Session, stored: StoredEvent, event: ChannelEvent, con
     )
     session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
     if message_id is not None:
+        await media.expect(
+            session, stored.business_id, message_id, kind=event.kind.value, details=event.details
+        )
         return message_id
     known = await queries.find_message(session, stored.channel_id, event.provider_id)
     if known is None:

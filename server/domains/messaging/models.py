@@ -125,6 +125,7 @@ class Message(Base):
             unique=True,
             postgresql_where=text("answers_message_id IS NOT NULL"),
         ),
+        UniqueConstraint("business_id", "id"),
         Index("message_conversation", "conversation_id", "position"),
         Index(
             "message_client",
@@ -132,6 +133,12 @@ class Message(Base):
             "client_key",
             unique=True,
             postgresql_where=text("client_key IS NOT NULL"),
+        ),
+        Index(
+            "message_reaction",
+            "conversation_id",
+            text("(details ->> 'target')"),
+            postgresql_where=text("kind = 'reaction'"),
         ),
     )
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, tuple_, update
 
 from server.db import Session
 from server.domains.recordings.models import Recording
-from server.domains.recordings.rules import Walk
+from server.queue.walks import Walk
 
 
 @dataclass(frozen=True)

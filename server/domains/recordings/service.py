@@ -8,11 +8,11 @@ from uuid import UUID
 
 from server.domains.recordings import queries
 from server.domains.recordings.queries import OldRecording
-from server.domains.recordings.rules import Walk, walk_of
 from server.errors import ProviderDownError
 from server.log import get_logger
 from server.ports import RecordingStorage
 from server.queue import Run
+from server.queue.walks import Walk, walk_of
 
 log = get_logger(__name__)
 

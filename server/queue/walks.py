@@ -1,4 +1,4 @@
-"""How far a walk through old recordings came: pure."""
+"""How far a walk through old rows came, from the oldest on, their files to be removed: pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Walk:
-    """Where a walk from the oldest recording on stands, and how many files it left behind."""
+    """Where a walk from the oldest row on stands, and how many files it left behind."""
 
     after: datetime
     after_id: UUID

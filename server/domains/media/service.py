@@ -1,0 +1,159 @@
+"""Bringing files into the storage, from customers and from people, and giving them out again.
+
+A file's row is there before the storage holds anything of it, under the row's own id. So whatever a process
+that dies leaves behind is known by a row, and a second run writes over what the first had begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from server.db import Database, Session
+from server.domains.media import queries
+from server.domains.media.models import MediaFile
+from server.domains.media.rules import (
+    DELETED,
+    EMPTY,
+    LONGEST_REASON,
+    TOO_LARGE,
+    Facts,
+    Inspection,
+    TooLargeError,
+    is_fetched,
+    kind_to_send,
+    limit_of,
+    plain_name,
+)
+from server.errors import BadInputError, ProviderRefusedError
+from server.ports import IncomingFile, MediaLimits, MediaStorage, Outside
+from server.queue import enqueue
+from server.queue.catalog import MediaFetch
+
+MOST_UNSENT = 200
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a file does not come: `refused` by us, or `gone` where it was."""
+
+    state: str
+    reason: str
+
+
+async def expect(
+    session: Session, business_id: int, message_id: UUID, *, kind: str, details: Mapping[str, Any]
+) -> None:
+    """Ask for a message's file, where it has one that is fetched; a second time changes nothing."""
+    if not is_fetched(kind, details):
+        return
+    media_id = await queries.insert_file(
+        session,
+        business_id=business_id,
+        message_id=message_id,
+        kind=kind,
+        file_name=plain_name(details.get("file_name")),
+        mimetype_told=details.get("mimetype"),
+        duration_s=details.get("duration_s"),
+    )
+    if media_id is not None:
+        await enqueue(session, MediaFetch(media_id), business_id=business_id)
+
+
+async def fetch_again(session: Session, media_id: UUID) -> MediaFile | None:
+    """Ask once more for a file that did not come; None where there is none such."""
+    tries = await queries.wait_again(session, media_id)
+    if tries is None:
+        return None
+    file = await queries.get_file(session, media_id)
+    if file is not None:
+        await enqueue(session, MediaFetch(media_id, tries), business_id=file.business_id)
+    return file
+
+
+async def bring(
+    outside: Outside, file: MediaFile, incoming: AbstractAsyncContextManager[IncomingFile]
+) -> Facts | Ended:
+    """Carry a file from its provider to the storage, outside any transaction.
+
+    Raises ProviderDownError, and ProviderUnknownError, where it may be tried again.
+    """
+    limit = limit_of(file.kind, outside.media_limits)
+    inspection = Inspection(limit)
+    try:
+        async with incoming as opened:
+            if opened.size_bytes is not None and opened.size_bytes > limit:
+                return Ended("refused", TOO_LARGE)
+            chunks = inspection.through(opened.chunks)
+            await outside.media.put(file.business_id, file.id, chunks)
+    except TooLargeError:
+        return Ended("refused", TOO_LARGE)
+    except BadInputError:
+        return Ended("gone", EMPTY)
+    except ProviderRefusedError as error:
+        return Ended("gone", str(error)[:LONGEST_REASON])
+    return inspection.facts()
+
+
+async def settle(session: Session, file: MediaFile, outcome: Facts | Ended) -> bool:
+    """Keep what became of a file; False if nobody waits for it any more."""
+    if isinstance(outcome, Ended):
+        return await queries.end(session, file.id, outcome.state, outcome.reason)
+    return await queries.store(session, file.id, file.kind, outcome)
+
+
+async def keep_upload(
+    database: Database,
+    outside: Outside,
+    business_id: int,
+    *,
+    file_name: str,
+    mimetype: str,
+    chunks: AsyncIterator[bytes],
+) -> MediaFile:
+    """Keep a file that a person chose; it goes with the message it is attached to, or after a day.
+
+    Raises TooLargeError, BadInputError `empty` or `too_many`, and ProviderDownError.
+    """
+    limits = outside.media_limits
+    inspection = Inspection(limits.document_bytes)
+    async with database.transaction(business_id) as session:
+        if await queries.count_unsent(session, business_id, limit=MOST_UNSENT) >= MOST_UNSENT:
+            raise BadInputError("too_many", f"{MOST_UNSENT} files wait to be sent: send some of them first.")
+        media_id = await queries.insert_file(
+            session,
+            business_id=business_id,
+            kind="document",
+            is_held=True,
+            file_name=plain_name(file_name),
+            mimetype_told=mimetype[:200],
+        )
+    if media_id is None:
+        raise LookupError("a file without a message clashes with none")
+    await outside.media.put(business_id, media_id, inspection.through(chunks))
+    facts = inspection.facts()
+    async with database.transaction(business_id) as session:
+        await queries.store(session, media_id, kind_to_send(facts, limits), facts)
+        file = await queries.get_file(session, media_id)
+    if file is None:
+        raise LookupError("a file that was just kept cannot be seen")
+    return file
+
+
+async def forget(session: Session, message_id: UUID) -> None:
+    """Show the file of a deleted message no longer; it goes when the storage is cleaned up."""
+    await queries.forget_of(session, message_id, DELETED)
+
+
+async def read_whole(storage: MediaStorage, file: MediaFile) -> bytes:
+    """Return all of a stored file, for a provider that takes nothing less; KeyError where it is gone."""
+    async with storage.open(file.business_id, file.id) as opened:
+        return b"".join([chunk async for chunk in opened.chunks])
+
+
+def allowed_bytes(limits: MediaLimits) -> int:
+    """Return how large a file that a person sends may be."""
+    return limits.document_bytes
