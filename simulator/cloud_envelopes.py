@@ -1,11 +1,13 @@
 """What Meta posts to the webhook of a Cloud API number, as pure functions."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from simulator.cloud_errors import failure
 from simulator.cloud_number import Connection
+from simulator.envelopes import Written
 from simulator.jsontypes import Json
 
 _BSUID_DIGITS = 10**18
@@ -24,6 +26,11 @@ class Person:
     def chat(self) -> str:
         """The chat's name in this world: the phone's digits where they are known."""
         return self.phone or self.user_id
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """The other addresses that lead to this chat."""
+        return (self.user_id,) if self.phone else ()
 
 
 def user_id_of(phone: str) -> str:
@@ -52,12 +59,26 @@ def account_envelope(connection: Connection, field: str, value: Json) -> Json:
     }
 
 
-def customer_message(
-    connection: Connection, person: Person, *, message_id: str, at: datetime, content: Json
+def customer_messages(
+    connection: Connection, person: Person, written: Sequence[Written], *, is_history: bool = False
 ) -> Json:
-    """Wrap what a customer wrote; `content` is the type, its object and, of a reply, the context."""
-    message = {**_from(person), "id": message_id, "timestamp": _seconds(at), **content}
-    return envelope(connection, "messages", {"contacts": [_contact(person)], "messages": [message]})
+    """Wrap what a customer wrote; each content is the type, its object and, of a reply, the context."""
+    messages = [
+        {**_from(person), "id": one.id, "timestamp": _seconds(one.at), **one.content} for one in written
+    ]
+    if not is_history:
+        return envelope(connection, "messages", {"contacts": [_contact(person)], "messages": messages})
+    # What a number brings along when it joins coexistence.
+    chunk = {
+        "metadata": {"phase": 0, "chunk_order": 1, "progress": 100},
+        "threads": [
+            {
+                "id": person.chat,
+                "messages": [{**message, "history_context": {"status": "READ"}} for message in messages],
+            }
+        ],
+    }
+    return envelope(connection, "history", {"history": [chunk]})
 
 
 def owner_echo(
@@ -69,17 +90,6 @@ def owner_echo(
         echo["to"] = person.phone
     echo |= {"to_user_id": person.user_id, "id": message_id, "timestamp": _seconds(at), **content}
     return envelope(connection, "smb_message_echoes", {"message_echoes": [echo]})
-
-
-def history(connection: Connection, person: Person, *, message_id: str, at: datetime, content: Json) -> Json:
-    """Wrap one old message of a chat as the history of a number that joins coexistence."""
-    message = {**_from(person), "id": message_id, "timestamp": _seconds(at), **content}
-    message["history_context"] = {"status": "READ"}
-    chunk = {
-        "metadata": {"phase": 0, "chunk_order": 1, "progress": 100},
-        "threads": [{"id": person.chat, "messages": [message]}],
-    }
-    return envelope(connection, "history", {"history": [chunk]})
 
 
 def preference(connection: Connection, person: Person, *, value: str, at: datetime) -> Json:

@@ -3,13 +3,22 @@
 The shapes are those of Baileys' `messages.upsert` and `messages.update` events, as bridges forward them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from simulator.jsontypes import Json
+from simulator.said import Place
 
 # Baileys' proto.WebMessageInfo.Status: 2 SERVER_ACK, 3 DELIVERY_ACK, 4 READ.
 DELIVERY_ACK = 3
+READ_ACK = 4
+# Where a customer's words are no talk with the business.
+ELSEWHERE = {
+    Place.GROUP: "120363041234567890@g.us",
+    Place.STATUS: "status@broadcast",
+    Place.NEWSLETTER: "120363402212345678@newsletter",
+}
 
 
 @dataclass(frozen=True)
@@ -26,37 +35,61 @@ class Identity:
         return f"{self.lid}@lid" if self.lid else f"{self.phone}@s.whatsapp.net"
 
     @property
+    def chat(self) -> str:
+        """The chat's name in this world."""
+        return self.jid
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """The other addresses that lead to this chat."""
+        return (self.alternative_jid,) if self.alternative_jid else ()
+
+    @property
     def alternative_jid(self) -> str | None:
         """The phone's address behind a hidden id, where it is known."""
         return f"{self.phone}@s.whatsapp.net" if self.lid and self.phone else None
 
 
 @dataclass(frozen=True)
-class Media:
-    """A file on the simulator's own media address."""
+class Written:
+    """One message with its id and its moment; `content` is its channel's own."""
 
-    url: str
-    mimetype: str
-    size_bytes: int
-    seconds: int = 0
+    id: str
+    at: datetime
+    content: Json
 
 
-def customer_message(
-    tenant: str, identity: Identity, *, message_id: str, at: datetime, content: Json
+def customer_messages(
+    tenant: str,
+    identity: Identity,
+    written: Sequence[Written],
+    *,
+    place: Place = Place.PERSON,
+    is_history: bool = False,
 ) -> Json:
-    """Wrap what a customer wrote into the bridge's envelope."""
-    key: Json = {"remoteJid": identity.jid, "fromMe": False, "id": message_id}
+    """Wrap what a customer wrote, in the chat with the business or elsewhere, into one envelope."""
+    messages = [
+        {
+            "key": {**_key(identity, place), "fromMe": False, "id": one.id},
+            "messageTimestamp": int(one.at.timestamp()),
+            "pushName": identity.name,
+            "message": one.content,
+        }
+        for one in written
+    ]
+    payload = {"type": "append" if is_history else "notify", "messages": messages}
+    return {"tenantId": tenant, "payload": payload}
+
+
+def _key(identity: Identity, place: Place) -> Json:
+    if place is not Place.PERSON:
+        return {"remoteJid": ELSEWHERE[place], "participant": identity.jid}
+    key: Json = {"remoteJid": identity.jid}
     if identity.lid:
         key["addressingMode"] = "lid"
     if identity.alternative_jid:
         key["remoteJidAlt"] = identity.alternative_jid
-    message = {
-        "key": key,
-        "messageTimestamp": int(at.timestamp()),
-        "pushName": identity.name,
-        "message": content,
-    }
-    return {"tenantId": tenant, "payload": {"type": "notify", "messages": [message]}}
+    return key
 
 
 def own_echo(tenant: str, jid: str, *, message_id: str, at: datetime, content: Json) -> Json:
@@ -78,30 +111,6 @@ def receipt(tenant: str, jid: str, *, message_id: str, status: int) -> Json:
         "event": "messages.update",
         "payload": {"updates": [{"key": key, "update": {"status": status}}]},
     }
-
-
-def text_content(text: str) -> Json:
-    """Plain text, as customers send it."""
-    return {"conversation": text}
-
-
-def image_content(media: Media, caption: str) -> Json:
-    """Build a picture message; a picture without words has no caption field."""
-    image: Json = {"mimetype": media.mimetype}
-    if caption:
-        image["caption"] = caption
-    return {"imageMessage": {**image, "url": media.url, "fileLength": str(media.size_bytes)}}
-
-
-def voice_content(media: Media) -> Json:
-    """Build a voice note (push to talk)."""
-    voice = {"mimetype": media.mimetype, "seconds": media.seconds, "ptt": True, "url": media.url}
-    return {"audioMessage": voice}
-
-
-def location_content(latitude: float, longitude: float) -> Json:
-    """Build a place on the map."""
-    return {"locationMessage": {"degreesLatitude": latitude, "degreesLongitude": longitude}}
 
 
 def sent_content(send: Json) -> Json:

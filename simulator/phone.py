@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
-from simulator.envelopes import Identity
 from simulator.jsontypes import Json
 
 KEPT_CHATS = 2_000
@@ -82,6 +82,22 @@ class PhoneMessage:
         }
 
 
+class Someone(Protocol):
+    """A customer of any channel."""
+
+    @property
+    def chat(self) -> str:
+        """The name of their chat."""
+
+    @property
+    def name(self) -> str:
+        """The name they write under."""
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """The other addresses that lead to their chat."""
+
+
 @dataclass(eq=False)
 class Subscriber:
     """One open page's line of events; None ends it."""
@@ -101,11 +117,11 @@ class Phones:
         self._names: dict[str, str] = {}
         self._subscribers: set[Subscriber] = set()
 
-    def remember(self, identity: Identity) -> None:
-        """Note a customer's name and, behind a hidden id, their phone."""
-        self._names[identity.jid] = identity.name
-        if identity.alternative_jid:
-            self._hidden_ids[identity.alternative_jid] = identity.jid
+    def remember(self, someone: Someone) -> None:
+        """Note a customer's name and the other addresses that lead to their chat."""
+        self._names[someone.chat] = someone.name
+        for other in someone.other_names:
+            self._hidden_ids[other] = someone.chat
 
     def chat_of(self, jid: str) -> str:
         """Find the chat a message to this address appears in: a hidden id's chat also for its phone."""
@@ -166,6 +182,13 @@ class Phones:
             return
         message.state = state
         self.publish("state", {"id": message.id, "chat": message.chat, "state": state})
+
+    def look(self, jid: str) -> list[PhoneMessage]:
+        """Let the customer look at their chat: returns what of the business's they had not read."""
+        unread = [message for message in self._chats.get(jid, ()) if message.state is State.RECEIVED]
+        for message in unread:
+            message.state = State.READ
+        return unread
 
     def show_typing(self, jid: str, *, typing: bool) -> None:
         """Show or hide "typing…"; who types has read."""

@@ -1,40 +1,62 @@
-"""What the phone's page, and tests, ask of the phone, under /sim/phone."""
+"""What the phone's page, and tests, ask of the phone, under /sim/phone; see `docs/simulator.md`."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from simulator import envelopes
-from simulator.behaviours import FIRST_REFUSAL
+from simulator import cloud_envelopes
+from simulator.cloud_envelopes import Person
+from simulator.deeds import customer_says, owner_says
 from simulator.errors import BadInputError
-from simulator.jsontypes import Json, read_object
-from simulator.media import VOICE_NOTE_SECONDS, VOICE_NOTE_TYPE, door_photo, voice_note
-from simulator.phone import Direction, PhoneMessage, Phones, State, new_message_id
-from simulator.phone_orders import Kind, SendOrder, parse_send
-from simulator.webhooks import is_worth_retrying
-from simulator.world import World, world_of
+from simulator.jsontypes import read_object
+from simulator.lines import line_to
+from simulator.phone import Phones
+from simulator.phone_orders import parse_customer, parse_order
+from simulator.world import world_of
 
-# The square in front of Tel Aviv's city hall, near enough.
-PLACE = (32.08, 34.78)
 KEEP_ALIVE_S = 15
 
 
 async def send(request: Request) -> Response:
     """Write as a customer; answers when the webhook has answered the first try of each message."""
-    world, order = world_of(request), parse_send(await read_object(request))
-    world.phones.remember(order.identity)
-    written = _written(world, order, str(request.base_url))
-    for message, _ in written:
-        world.phones.show(message)
-    posted = reversed(written) if order.is_reversed else written
-    statuses = [await _post(world, message, envelope, order.copies) for message, envelope in posted]
-    worst = None if None in statuses else max(status for status in statuses if status is not None)
-    return JSONResponse({"ids": [message.id for message, _ in written], "webhook_status": worst})
+    order = parse_order(await read_object(request))
+    return JSONResponse(await customer_says(world_of(request), order, base_url=str(request.base_url)))
+
+
+async def owner(request: Request) -> Response:
+    """Write as the owner on the business's own phone, or only read there what the customer wrote."""
+    world, body = world_of(request), await read_object(request)
+    if body.get("kind") == "read":
+        world.phones.mark_read(parse_customer(body).chat)
+        return JSONResponse({"ids": [], "webhook_status": None})
+    return JSONResponse(await owner_says(world, parse_order(body), base_url=str(request.base_url)))
+
+
+async def look(request: Request) -> Response:
+    """Look at the phone as the customer: what the business sent is read, and reported so."""
+    world, customer = world_of(request), parse_customer(await read_object(request))
+    unread = world.phones.look(customer.chat)
+    if unread:
+        line = line_to(world, customer)
+        line.poster.deliver_in_order(line.read(unread))
+    return JSONResponse({"read": [message.id for message in unread]})
+
+
+async def preference(request: Request) -> Response:
+    """Stop the business's marketing in WhatsApp's own settings, or let it resume."""
+    world, body = world_of(request), await read_object(request)
+    person, value = parse_customer(body), body.get("value", "stop")
+    if not isinstance(person, Person):
+        raise BadInputError("preference is Meta's alone: use channel cloud.")
+    if value not in ("stop", "resume"):
+        raise BadInputError('value must be "stop" or "resume".')
+    told = cloud_envelopes.preference(world.cloud.connection, person, value=str(value), at=datetime.now(UTC))
+    return JSONResponse({"webhook_status": await world.cloud.webhooks.post(told)})
 
 
 async def messages(request: Request) -> Response:
@@ -46,7 +68,7 @@ async def messages(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """Stream what happens on every phone: message, state, typing and reset."""
+    """Stream what happens on every phone: message, change, state, typing and reset."""
     headers = {"Cache-Control": "no-store"}
     return StreamingResponse(
         _events(world_of(request).phones), media_type="text/event-stream", headers=headers
@@ -55,6 +77,9 @@ async def events(request: Request) -> Response:
 
 ROUTES = [
     Route("/sim/phone/send", send, methods=["POST"]),
+    Route("/sim/phone/owner", owner, methods=["POST"]),
+    Route("/sim/phone/look", look, methods=["POST"]),
+    Route("/sim/phone/preference", preference, methods=["POST"]),
     Route("/sim/phone/messages", messages),
     Route("/sim/phone/events", events),
 ]
@@ -73,74 +98,3 @@ async def _events(phones: Phones) -> AsyncIterator[bytes]:
                 return
             name, data = event
             yield b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
-
-
-def _written(world: World, order: SendOrder, base_url: str) -> list[tuple[PhoneMessage, Json]]:
-    """Pair each bubble with its envelope, in the order of writing, a second apart as WhatsApp counts."""
-    now, count = datetime.now(UTC), len(order.texts)
-    return [
-        _message(world, order, text=text, at=now - timedelta(seconds=count - 1 - place), base_url=base_url)
-        for place, text in enumerate(order.texts)
-    ]
-
-
-def _message(
-    world: World, order: SendOrder, *, text: str, at: datetime, base_url: str
-) -> tuple[PhoneMessage, Json]:
-    message_id = order.provider_id or new_message_id()
-    content, url = _content(world, order, text=text, base_url=base_url)
-    bubble = PhoneMessage(
-        id=message_id,
-        chat=order.identity.jid,
-        direction=Direction.SENT,
-        kind=order.kind,
-        text=text,
-        at=at,
-        state=State.SENDING,
-        url=url,
-        note="twice" if order.copies > 1 else "reordered" if order.is_reversed else None,
-    )
-    tenant = world.settings.tenant
-    return bubble, envelopes.customer_message(
-        tenant, order.identity, message_id=message_id, at=at, content=content
-    )
-
-
-def _content(world: World, order: SendOrder, *, text: str, base_url: str) -> tuple[Json, str | None]:
-    match order.kind:
-        case Kind.TEXT:
-            return envelopes.text_content(text), None
-        case Kind.LOCATION:
-            return envelopes.location_content(*PLACE), None
-        case Kind.IMAGE:
-            data, mimetype = door_photo(), "image/png"
-            if order.upload:
-                data, mimetype = order.upload.data, order.upload.mimetype
-            media = _stored(world, data, mimetype, base_url=base_url)
-            return envelopes.image_content(media, text), media.url
-        case Kind.VOICE:
-            media = _stored(world, voice_note(), VOICE_NOTE_TYPE, base_url=base_url)
-            return envelopes.voice_content(media), media.url
-
-
-def _stored(world: World, data: bytes, mimetype: str, *, base_url: str) -> envelopes.Media:
-    stored = world.media.add(data, mimetype)
-    url = f"{base_url}sim/media/{stored.name}"
-    return envelopes.Media(url, mimetype, len(data), seconds=VOICE_NOTE_SECONDS)
-
-
-async def _post(world: World, message: PhoneMessage, envelope: Json, copies: int) -> int | None:
-    """Post every copy at once and return the status of the worst off; failures go on in the background."""
-
-    def settle(status: int | None) -> None:
-        delivered = status is not None and status < FIRST_REFUSAL
-        world.phones.advance(message, State.DELIVERED if delivered else State.FAILED)
-
-    statuses = await asyncio.gather(*(world.webhooks.post(envelope) for _ in range(copies)))
-    for status in statuses:
-        if is_worth_retrying(status):
-            world.phones.advance(message, State.RETRYING)
-            world.webhooks.retry_later(envelope, settle)
-        else:
-            settle(status)
-    return max(statuses, key=lambda status: status or 600)

@@ -40,7 +40,7 @@ def assert_shape(actual: Any, shape: Any) -> None:
 PHONE = {"remoteJid": DANA}
 HIDDEN = {"remoteJid": "82399031480511@lid", "addressingMode": "lid"}
 IMAGE = {"mimetype": "image/png", "url": str, "fileLength": str}
-VOICE = {"mimetype": "audio/ogg; codecs=opus", "seconds": int, "ptt": True, "url": str}
+VOICE = {"mimetype": "audio/ogg; codecs=opus", "seconds": int, "ptt": True, "url": str, "fileLength": str}
 
 
 @pytest.mark.parametrize(

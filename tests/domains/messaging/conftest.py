@@ -120,17 +120,14 @@ class Shop:
     ) -> dict[str, Any]:
         """Build what the bridge posts when a customer writes, or wrote some time `ago`."""
         self.count += 1
-        return envelopes.customer_message(
-            TENANT,
-            who,
-            message_id=message_id or f"IN{self.count}",
-            at=datetime.now(UTC) - ago,
-            content=content or envelopes.text_content(text),
+        written = envelopes.Written(
+            message_id or f"IN{self.count}", datetime.now(UTC) - ago, content or {"conversation": text}
         )
+        return envelopes.customer_messages(TENANT, who, [written])
 
     def echo(self, text: str, message_id: str, *, who=MAYA) -> dict[str, Any]:
         """Build what the bridge posts when the business's own number wrote."""
-        content = envelopes.text_content(text)
+        content = {"conversation": text}
         return envelopes.own_echo(
             TENANT, who.jid, message_id=message_id, at=datetime.now(UTC), content=content
         )
