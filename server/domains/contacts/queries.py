@@ -1,34 +1,86 @@
-"""The SQL of contacts; only rows that the transaction may see."""
+"""The SQL of recognising people; only rows that the transaction may see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, insert, literal, select, tuple_, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
-from server.domains.contacts.models import Contact, ContactIdentity, Lead
+from server.domains.contacts.models import Contact, ContactIdentity
 from server.ports import IdentityKind
 
+# One owner is held against being merged until the transaction ends; of several none is, so that whoever
+# merges them locks them in order. A contact that was merged or parted while this waited is not held.
+OWNERS = """
+WITH owner AS MATERIALIZED (
+    SELECT identity.kind, contact.id, contact.revision
+    FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS told (kind, value)
+    JOIN contact_identity AS identity ON identity.business_id = :business_id
+     AND identity.kind = told.kind AND identity.value = told.value
+    JOIN contact ON contact.id = identity.contact_id),
+held AS MATERIALIZED (
+    SELECT id, revision FROM contact
+    WHERE id = ANY (SELECT id FROM owner) AND (SELECT count(DISTINCT id) FROM owner) = 1
+    FOR KEY SHARE)
+SELECT owner.kind, owner.id, coalesce(held.revision = owner.revision, false) AS is_held
+FROM owner LEFT JOIN held ON held.id = owner.id ORDER BY owner.kind LIMIT 10
+"""
+# Whoever has a username and no other name has nothing that it could be confused with.
+BY_USERNAME = """
+SELECT identity.contact_id AS id, EXISTS (
+    SELECT FROM contact_identity AS other
+    WHERE other.contact_id = identity.contact_id AND other.kind <> 'username') AS has_proof
+FROM contact_identity AS identity
+WHERE identity.business_id = :business_id AND identity.kind = 'username' AND identity.value = :username
+ORDER BY identity.id LIMIT 1
+"""
+TAKE_USERNAME = """
+INSERT INTO contact_identity (business_id, contact_id, kind, value)
+VALUES (:business_id, :contact_id, 'username', :username)
+ON CONFLICT (business_id, kind, value) DO UPDATE SET contact_id = excluded.contact_id, created_at = now()
+"""
+GIVE_UP_USERNAMES = """
+DELETE FROM contact_identity WHERE contact_id = :contact_id AND kind = 'username' AND value <> :username
+"""
 
-async def find_owners(
-    session: Session, business_id: int, names: Mapping[IdentityKind, str]
-) -> dict[IdentityKind, UUID]:
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose some names are, by kind; `is_held` when it is one contact that cannot be merged meanwhile."""
+
+    of: Mapping[IdentityKind, UUID]
+    is_held: bool
+
+
+async def find_owners(session: Session, business_id: int, names: Mapping[IdentityKind, str]) -> Owners:
     """Return whose each of these names is, for those that are known."""
     rows = await session.execute(
-        select(ContactIdentity.kind, ContactIdentity.contact_id)
-        .where(
-            ContactIdentity.business_id == business_id,
-            tuple_(ContactIdentity.kind, ContactIdentity.value).in_(
-                [(kind.value, value) for kind, value in names.items()]
-            ),
-        )
-        .order_by(ContactIdentity.kind)
-        .limit(len(names))
+        text(OWNERS),
+        {
+            "business_id": business_id,
+            "kinds": [kind.value for kind in names],
+            "values": list(names.values()),
+        },
     )
-    return {IdentityKind(row.kind): row.contact_id for row in rows}
+    found = rows.all()
+    return Owners({IdentityKind(row.kind): row.id for row in found}, all(row.is_held for row in found))
+
+
+async def lock_contacts(session: Session, contact_ids: Sequence[UUID]) -> list[Contact]:
+    """Let no one else change these contacts or write for them; those that are still there, in their order."""
+    rows = await session.scalars(
+        select(Contact)
+        .where(Contact.id.in_(contact_ids))
+        .order_by(Contact.id)
+        .limit(len(contact_ids))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(rows)
 
 
 async def insert_contact(session: Session, business_id: int, name: str | None) -> UUID:
@@ -65,6 +117,27 @@ async def attach_names(
     return len(rows.all())
 
 
+async def find_username(session: Session, business_id: int, username: str) -> tuple[UUID, bool] | None:
+    """Return who goes by a username, and whether they have a name that proves who they are."""
+    row = (
+        await session.execute(text(BY_USERNAME), {"business_id": business_id, "username": username})
+    ).first()
+    return None if row is None else (row.id, row.has_proof)
+
+
+async def take_username(session: Session, business_id: int, contact_id: UUID, username: str) -> None:
+    """Give a contact a username, whoever had it."""
+    await session.execute(
+        text(TAKE_USERNAME), {"business_id": business_id, "contact_id": contact_id, "username": username}
+    )
+    await session.execute(text(GIVE_UP_USERNAMES), {"contact_id": contact_id, "username": username})
+
+
+async def note_username(session: Session, contact_id: UUID, username: str) -> None:
+    """Note which username a contact told last."""
+    await session.execute(update(Contact).where(Contact.id == contact_id).values(username=username))
+
+
 async def name_nameless(session: Session, contact_id: UUID, name: str) -> None:
     """Name a contact who has no name yet; a known name stays."""
     await session.execute(
@@ -72,20 +145,7 @@ async def name_nameless(session: Session, contact_id: UUID, name: str) -> None:
     )
 
 
-async def upsert_lead(session: Session, contact_id: UUID, source: str) -> UUID:
-    """Make the contact's lead, or note on it that they were in touch now."""
-    lead_id: UUID = (
-        await session.execute(
-            upsert(Lead)
-            .from_select(
-                ["business_id", "contact_id", "source"],
-                select(Contact.business_id, Contact.id, literal(source)).where(Contact.id == contact_id),
-            )
-            .on_conflict_do_update(
-                index_elements=[Lead.contact_id],
-                set_={"last_contact_at": func.greatest(Lead.last_contact_at, func.now())},
-            )
-            .returning(Lead.id)
-        )
-    ).scalar_one()
-    return lead_id
+async def live_contact(session: Session, contact_id: UUID) -> UUID:
+    """Return the contact that an id names today, after all merges."""
+    found: UUID = (await session.execute(text("SELECT live_contact(:id)"), {"id": contact_id})).scalar_one()
+    return found

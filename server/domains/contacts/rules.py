@@ -13,6 +13,16 @@ from server.ports import IdentityKind
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONGEST_NAME = 200
 LONGEST_IDENTITY = 100
+LONGEST_EMAIL = 320
+# One @, something on both sides, a dot in the host: what is an address is for its mail server to say.
+EMAIL = re.compile(r"[^\s@<>\x00-\x1f]+@[^\s@<>\x00-\x1f]+\.[^\s@<>\x00-\x1f.]+")
+# What names a person for good. A username can be given up and taken by someone else: it is no proof.
+PROOF = (
+    IdentityKind.PHONE,
+    IdentityKind.LID,
+    IdentityKind.BUSINESS_SCOPED_ID,
+    IdentityKind.EMAIL,
+)
 
 
 def normalise_phone(written: str, country: str | None = None) -> str | None:
@@ -30,16 +40,33 @@ def normalise_phone(written: str, country: str | None = None) -> str | None:
     return written if E164.fullmatch(written) else None
 
 
+def normalise_email(written: str) -> str | None:
+    """Return an address in lower case, or None when it is none."""
+    told = written.strip().lower()
+    return told if len(told) <= LONGEST_EMAIL and EMAIL.fullmatch(told) else None
+
+
+def normalise_username(written: str) -> str | None:
+    """Return a username without its @ and in lower case, or None when there is none."""
+    told = written.strip().removeprefix("@").lower()
+    return told if told and len(told) <= LONGEST_IDENTITY and told.isprintable() else None
+
+
 def known_names(identities: Mapping[IdentityKind, str]) -> dict[IdentityKind, str]:
     """Return the identities that can be kept, each in its one spelling; a phone comes first."""
-    found: dict[IdentityKind, str] = {}
-    phone = normalise_phone(identities.get(IdentityKind.PHONE, ""))
-    if phone is not None:
-        found[IdentityKind.PHONE] = phone
-    lid = identities.get(IdentityKind.LID, "").strip()
-    if lid and len(lid) <= LONGEST_IDENTITY:
-        found[IdentityKind.LID] = lid
-    return found
+    told = {
+        IdentityKind.PHONE: normalise_phone(identities.get(IdentityKind.PHONE, "")),
+        IdentityKind.LID: _told(identities, IdentityKind.LID),
+        IdentityKind.BUSINESS_SCOPED_ID: _told(identities, IdentityKind.BUSINESS_SCOPED_ID),
+        IdentityKind.EMAIL: normalise_email(identities.get(IdentityKind.EMAIL, "")),
+        IdentityKind.USERNAME: normalise_username(identities.get(IdentityKind.USERNAME, "")),
+    }
+    return {kind: value for kind, value in told.items() if value is not None}
+
+
+def _told(identities: Mapping[IdentityKind, str], kind: IdentityKind) -> str | None:
+    told = identities.get(kind, "").strip()
+    return told if told and len(told) <= LONGEST_IDENTITY else None
 
 
 def presentable_name(name: str | None) -> str | None:

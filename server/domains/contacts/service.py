@@ -1,4 +1,4 @@
-"""Recognising people by any of their names, and keeping them in the pipeline."""
+"""Recognising people by any of their names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains.contacts import queries
-from server.domains.contacts.rules import known_names, presentable_name
-from server.log import get_logger
+from server.domains.contacts.merging import unite
+from server.domains.contacts.rules import PROOF, known_names, presentable_name
 from server.ports import IdentityKind, Sender
 
-log = get_logger(__name__)
-
-# Each lost race means that another transaction committed the name; then it is found.
-MOST_RACES = 5
+# Each lost race means that another transaction committed the name, or a merge; then it is found.
+MOST_RACES = 8
 
 
 class NamelessSenderError(LookupError):
@@ -23,44 +21,87 @@ class NamelessSenderError(LookupError):
 async def recognise(session: Session, business_id: int, sender: Sender) -> UUID:
     """Return the contact behind a sender, made now if nobody has any of their names.
 
-    Names that came in one message prove each other, so those still free are attached. Where a
-    phone and a LID belong to two contacts already, the phone's contact is the one and both keep
-    what they have. Safe to call at once for the same person. Raises NamelessSenderError.
+    Names that came in one message prove each other: those still free are attached, and contacts that
+    have them are merged into one. A username alone proves nothing. The contact is held against merges
+    until the transaction ends. Safe to call at once for the same person. Raises NamelessSenderError.
     """
     names = known_names(sender.identities)
     if not names:
-        raise NamelessSenderError("the sender has neither a phone nor a LID")
+        raise NamelessSenderError("the sender has no name that can be kept")
+    proof = {kind: names[kind] for kind in PROOF if kind in names}
     name = presentable_name(sender.name)
+    username = names.get(IdentityKind.USERNAME)
+    if not proof:
+        return await _by_username(session, business_id, username or "", name)
+    contact_id = await _by_proof(session, business_id, proof, name)
+    if username is not None:
+        await _note_username(session, business_id, contact_id, username)
+    return contact_id
+
+
+async def _by_proof(
+    session: Session, business_id: int, names: dict[IdentityKind, str], name: str | None
+) -> UUID:
     for _ in range(MOST_RACES):
         owners = await queries.find_owners(session, business_id, names)
-        if owners:
-            return await _known(session, business_id, names, owners, name)
-        async with session.begin_nested() as attempt:
-            contact_id = await queries.insert_contact(session, business_id, name)
-            if await queries.attach_names(session, business_id, contact_id, names) == len(names):
-                return contact_id
-            await attempt.rollback()
+        if not owners.of:
+            found = await _make(session, business_id, names, name)
+        elif len(set(owners.of.values())) > 1:
+            found = await unite(session, business_id, names, owners.of)
+        else:
+            found = next(iter(owners.of.values())) if owners.is_held else None
+        if found is not None:
+            await _complete(session, business_id, found, names, owners, name)
+            return found
     raise RuntimeError("contact_identity kept changing under a sender of this business")
 
 
-async def touch_lead(session: Session, contact_id: UUID, source: str) -> UUID:
-    """Make a contact a lead, or note that they were in touch again; return the lead's id."""
-    return await queries.upsert_lead(session, contact_id, source)
+async def _make(
+    session: Session, business_id: int, names: dict[IdentityKind, str], name: str | None
+) -> UUID | None:
+    """Make a contact with these names; None when someone else took one of them meanwhile."""
+    async with session.begin_nested() as attempt:
+        contact_id = await queries.insert_contact(session, business_id, name)
+        if await queries.attach_names(session, business_id, contact_id, names) == len(names):
+            return contact_id
+        await attempt.rollback()
+    return None
 
 
-async def _known(
+async def _complete(
     session: Session,
     business_id: int,
+    contact_id: UUID,
     names: dict[IdentityKind, str],
-    owners: dict[IdentityKind, UUID],
+    owners: queries.Owners,
     name: str | None,
-) -> UUID:
-    contact_id = owners.get(IdentityKind.PHONE) or next(iter(owners.values()))
-    if len(set(owners.values())) > 1:
-        log.warning("two_contacts_are_one", contact_ids=sorted(map(str, owners.values())))
-    free = {kind: value for kind, value in names.items() if kind not in owners}
-    if free:
+) -> None:
+    free = {kind: value for kind, value in names.items() if kind not in owners.of}
+    if owners.of and free:
         await queries.attach_names(session, business_id, contact_id, free)
-    if name is not None:
+    if owners.of and name is not None:
         await queries.name_nameless(session, contact_id, name)
+
+
+async def _by_username(session: Session, business_id: int, username: str, name: str | None) -> UUID:
+    """Return who goes by this username and nothing else.
+
+    Where its owner has a name that proves who they are, this may be someone else: a new contact takes it.
+    """
+    found = await queries.find_username(session, business_id, username)
+    if found is not None and not found[1]:
+        return found[0]
+    contact_id = await queries.insert_contact(session, business_id, name)
+    await queries.take_username(session, business_id, contact_id, username)
+    await queries.note_username(session, contact_id, username)
     return contact_id
+
+
+async def _note_username(session: Session, business_id: int, contact_id: UUID, username: str) -> None:
+    """Keep the username of a contact whose other names prove who they are, unless a stranger has it."""
+    found = await queries.find_username(session, business_id, username)
+    if found is not None and found[0] == contact_id:
+        return
+    await queries.note_username(session, contact_id, username)
+    if found is None or found[1]:
+        await queries.take_username(session, business_id, contact_id, username)

@@ -145,6 +145,8 @@ WHERE event.id = :event_id AND event.state = 'stored' AND message.direction = 'i
   AND NOT message.details ? 'may_be_answered'
 ORDER BY event.id LIMIT 1
 """
+LOCK = "SELECT id FROM conversation WHERE id = :id ORDER BY id LIMIT 1 FOR UPDATE"
+LOCK_LIVE = "SELECT id FROM conversation WHERE id = live_conversation(:id) ORDER BY id LIMIT 1 FOR UPDATE"
 MARK_GIVEN_UP = """
 UPDATE message SET details = details || '{"given_up": true}' WHERE id = :id AND NOT details ? 'given_up'
 """
@@ -164,7 +166,7 @@ SET ai_paused_until = greatest(ai_paused_until, now() + business.takeover_minute
     pause_reason = CASE WHEN ai_paused_until > now() + business.takeover_minutes * interval '1 minute'
                         THEN pause_reason ELSE :reason END,
     taken_by = coalesce(cast(:user_id AS uuid), taken_by), needs_person = false
-FROM business WHERE business.id = conversation.business_id AND conversation.id = :conversation_id
+FROM business WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
 """
 
 
@@ -212,10 +214,13 @@ async def touch_session(session: Session, business_id: int, conversation_id: UUI
 
 
 async def lock_conversation(session: Session, conversation_id: UUID) -> None:
-    """Let no one else store or decide anything in a conversation until this transaction ends."""
-    await session.execute(
-        select(Conversation.id).where(Conversation.id == conversation_id).limit(1).with_for_update()
-    )
+    """Let no one else store or decide anything in a conversation until this transaction ends.
+
+    One that was merged into another meanwhile is held as what it became.
+    """
+    found = await session.execute(text(LOCK), {"id": conversation_id})
+    if found.first() is None:
+        await session.execute(text(LOCK_LIVE), {"id": conversation_id})
 
 
 async def insert_message(session: Session, said: Said) -> UUID | None:
@@ -391,7 +396,9 @@ async def went_on(session: Session, message_id: UUID) -> bool:
 async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
     """Ask people to look at a conversation."""
     await session.execute(
-        update(Conversation).where(Conversation.id == conversation_id).values(needs_person=True)
+        update(Conversation)
+        .where(Conversation.id == func.live_conversation(conversation_id))
+        .values(needs_person=True)
     )
 
 

@@ -7,15 +7,10 @@ import asyncio
 import pytest
 
 from server.domains import contacts
-from server.ports import IdentityKind, Sender
+from tests.domains.contacts.people import sender
 
 BUSINESS, OTHER_BUSINESS = 6, 9
 PHONE, LID = "+972501234567", "82399031480511"
-
-
-def sender(phone=None, lid=None, name=None):
-    told = {IdentityKind.PHONE: phone, IdentityKind.LID: lid}
-    return Sender("somewhere", {kind: value for kind, value in told.items() if value}, name)
 
 
 async def recognise(database, who, business=BUSINESS):
@@ -50,13 +45,24 @@ async def test_the_digits_of_a_lid_are_never_a_phone(database, look):
     assert await look.fetchval("SELECT value FROM contact_identity WHERE kind = 'lid'") == LID
 
 
-async def test_where_two_contacts_prove_to_be_one_the_phones_is_taken_and_nothing_moves(database, look):
-    by_lid = await recognise(database, sender(lid=LID))
-    by_phone = await recognise(database, sender(phone=PHONE))
+async def test_a_username_proves_nothing(database, look):
+    known = await recognise(database, sender(bsid="IL.1", username="@Maya"))
 
-    assert await recognise(database, sender(phone=PHONE, lid=LID)) == by_phone
-    assert await recognise(database, sender(lid=LID)) == by_lid
-    assert await count(look, "contact_identity") == 2
+    stranger = await recognise(database, sender(username="maya"))
+    other = await recognise(database, sender(bsid="IL.2", username="maya"))
+
+    assert len({known, stranger, other}) == 3
+    assert await recognise(database, sender(username="MAYA")) == stranger
+    assert await recognise(database, sender(bsid="IL.1", username="maya")) == known
+
+
+async def test_a_username_that_was_given_up_is_its_new_owners(database, look):
+    first = await recognise(database, sender(bsid="IL.1", username="maya"))
+    second = await recognise(database, sender(bsid="IL.2", username="maya"))
+    await recognise(database, sender(bsid="IL.1", username="maya.levi"))
+
+    rows = await look.fetch("SELECT contact_id, value FROM contact_identity WHERE kind = 'username'")
+    assert {tuple(row) for row in rows} == {(first, "maya.levi"), (second, "maya")}
 
 
 async def test_a_known_name_stays_and_a_missing_one_is_filled_in(database, look):
