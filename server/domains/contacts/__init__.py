@@ -1,6 +1,12 @@
 """People who write or call, by any of their names, what they agreed to, and their leads."""
 
-from server.domains.contacts.consenting import GRANTED, WITHDRAWN, may_market, note_consent
+from server.domains.contacts.consenting import (
+    GRANTED,
+    WITHDRAWN,
+    may_market,
+    note_consent,
+    was_noted,
+)
 from server.domains.contacts.intents import confirmation, consent_in
 from server.domains.contacts.lead_models import (
     Lead,
@@ -89,4 +95,5 @@ __all__ = [
     "set_deal",
     "shift_stage",
     "touch_lead",
+    "was_noted",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,11 +15,13 @@ LONGEST_WORDING = 1000
 GRANTED, WITHDRAWN = "granted", "withdrawn"
 
 NOTE = """
-INSERT INTO consent (business_id, contact_id, purpose, value, wording, source, key)
-SELECT contact.business_id, contact.id, 'marketing', :value, :wording, :source, :key
+INSERT INTO consent (business_id, contact_id, purpose, value, wording, source, key, at)
+SELECT contact.business_id, contact.id, 'marketing', :value, :wording, :source, :key,
+       least(coalesce(cast(:at AS timestamptz), now()), now())
 FROM contact WHERE contact.id = :contact_id
 ON CONFLICT (business_id, key) DO NOTHING RETURNING id
 """
+NOTED = "SELECT EXISTS (SELECT FROM consent WHERE key = :key)"
 # What a merge withdrew counts no more once the merge was undone.
 STANDING = """
 SELECT consent.value FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
@@ -34,12 +37,13 @@ async def note_consent(
     value: str,
     wording: str,
     source: str,
-    actor: str = "customer",
     key: str | None = None,
+    at: datetime | None = None,
 ) -> bool:
     """Add to the ledger that marketing was granted or withdrawn; False where `key` was noted already.
 
-    `source` is message, provider, refusal, form, import or member; `wording` what was said, as it was.
+    `source` is message, provider, refusal, form, import or member; `wording` the words
+    as they were said, `at` when, None for now.
     """
     contact_id = await queries.live_contact(session, contact_id)
     said = await session.execute(
@@ -50,11 +54,12 @@ async def note_consent(
             "wording": wording.replace("\x00", "\ufffd")[:LONGEST_WORDING],
             "source": source,
             "key": key,
+            "at": at,
         },
     )
     if said.first() is None:
         return False
-    await record(session, contact_id, "consent", actor, data={"value": value, "source": source})
+    await record(session, contact_id, "consent", source, data={"value": value})
     return True
 
 
@@ -63,3 +68,8 @@ async def may_market(session: Session, contact_id: UUID) -> bool:
     live = await queries.live_contact(session, contact_id)
     standing: str | None = await session.scalar(text(STANDING), {"contact_id": live})
     return standing != WITHDRAWN
+
+
+async def was_noted(session: Session, key: str) -> bool:
+    """Tell whether the ledger has an entry of this key."""
+    return bool(await session.scalar(text(NOTED), {"key": key}))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from server.db import Session
-from server.domains import assistant
-from server.domains.messaging import inbox, own, queries
+from server.domains import assistant, contacts
+from server.domains.messaging import consents, inbox, own, queries
 from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
@@ -64,7 +64,7 @@ async def answer(run: Run, question: Question) -> None:
 
 async def _draft(run: Run, question: Question, told: Told) -> Message | None:
     asked = with_quick_lines(told.history)
-    draft = await _ask(run, question, asked, told)
+    draft = await _confirm(run, question, told) or await _ask(run, question, asked, told)
     if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
         # Several lines may ask several things: the newest alone may be one that the entries answer.
         second = await _ask(run, question, alone, None)
@@ -79,6 +79,16 @@ async def _draft(run: Run, question: Question, told: Told) -> Message | None:
             return None
         await _plan(session, run, question)
         return await _record(session, question, draft)
+
+
+async def _confirm(run: Run, question: Question, told: Told) -> assistant.Draft | None:
+    """Return the one sentence that answers a message about marketing: nothing is asked of the assistant."""
+    said = told.history[-1].text if told.history else None
+    if contacts.consent_in(said) is None:
+        return None
+    async with run.step() as session:
+        words = await consents.confirmation(session, question.event_id, said)
+    return None if words is None else assistant.Draft(words)
 
 
 async def _ask(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import contacts, media
-from server.domains.messaging import inbox, own, queries
+from server.domains.messaging import consents, inbox, own, queries
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
 from server.domains.messaging.refusing import read_report
@@ -82,6 +82,8 @@ async def _take(session: Session, stored: StoredEvent, channel: MessageChannel) 
             await inbox.close_event(session, stored.id, "ignored", why_set_aside(event))
         case Way.RECEIPT:
             await _take_receipt(session, stored, event)
+        case Way.CONSENT:
+            await _take_consent(session, stored, event)
         case Way.CHANGE:
             await _take_change(session, stored, event)
         case Way.OWN:
@@ -105,6 +107,12 @@ async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEve
     await own.fold(session, message, event.status, event.details.get("reason"), refused)
     await inbox.link_message(session, stored.id, message.id)
     await inbox.close_event(session, stored.id, "done")
+
+
+async def _take_consent(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    contact_id = await contacts.recognise(session, stored.business_id, _customer(event))
+    trouble = await consents.note_told(session, stored, event, contact_id)
+    await inbox.close_event(session, stored.id, "ignored" if trouble else "done", trouble)
 
 
 async def _take_change(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
@@ -181,6 +189,7 @@ async def _conversation(session: Session, stored: StoredEvent, event: ChannelEve
     contact_id = await contacts.recognise(session, stored.business_id, customer)
     if not event.from_us:
         await contacts.touch_lead(session, contact_id, LEAD_SOURCE)
+        await consents.note_said(session, stored, event, contact_id)
     return await queries.open_conversation(
         session,
         stored.business_id,

@@ -104,7 +104,7 @@ WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
 """
 HISTORY = """
 SELECT author, kind, text, created_at FROM message
-WHERE conversation_id = :conversation_id AND position <= :position AND status <> 'failed'
+WHERE conversation_id = live_conversation(:conversation_id) AND position <= :position AND status <> 'failed'
   AND kind <> 'reaction' AND (position = :position OR NOT details ? 'deleted')
 ORDER BY position DESC LIMIT :limit
 """
@@ -114,7 +114,7 @@ SELECT conversation.contact_id, contact.name AS contact_name,
              WHERE ended.conversation_id = conversation.id AND ended.summary IS NOT NULL
              ORDER BY ended.opened_at DESC, ended.id LIMIT :summaries) AS summaries
 FROM conversation JOIN contact ON contact.id = conversation.contact_id
-WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
+WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1
 """
 WAS_TOLD = """
 SELECT conversation.needs_person AND coalesce((
@@ -122,7 +122,7 @@ SELECT conversation.needs_person AND coalesce((
     WHERE message.conversation_id = conversation.id AND message.direction = 'out'
       AND message.status <> 'failed' AND message.kind <> 'reaction'
     ORDER BY message.position DESC LIMIT 1), false) AS was_told
-FROM conversation WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1
+FROM conversation WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1
 """
 # A person has looked since, or the customer has heard something newer of ours.
 WENT_ON = """
@@ -166,7 +166,8 @@ SET ai_paused_until = greatest(ai_paused_until, now() + business.takeover_minute
     pause_reason = CASE WHEN ai_paused_until > now() + business.takeover_minutes * interval '1 minute'
                         THEN pause_reason ELSE :reason END,
     taken_by = coalesce(cast(:user_id AS uuid), taken_by), needs_person = false
-FROM business WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
+FROM business
+WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from server.db import Session
+from server.domains.messaging.consents import note_refused
 from server.domains.messaging.models import Message
 from server.errors import HOLDS_ACCOUNT, ProviderBusyError, ProviderError, ProviderRefusedError, Refusal
 
@@ -59,6 +60,8 @@ async def follow(session: Session, message: Message, refused: Refused) -> None:
     if refused.meaning is Refusal.OTHER:
         return
     await session.execute(text(NOTE), {"id": message.id, "meaning": refused.meaning.value})
+    if refused.meaning is Refusal.OPTED_OUT:
+        await note_refused(session, message)
     column = SINCE.get(refused.meaning)
     if column is not None:
         await session.execute(

@@ -61,22 +61,29 @@ class Way(StrEnum):
     SET_ASIDE = "set_aside"
     UNREADABLE = "unreadable"
     RECEIPT = "receipt"
+    CONSENT = "consent"
     CHANGE = "change"
     OWN = "own"
     CUSTOMER = "customer"
 
 
+# What is not about a person's message, whoever it names.
+OF_NOBODY = {
+    EventKind.UNREADABLE: Way.UNREADABLE,
+    EventKind.STATUS: Way.RECEIPT,
+    EventKind.IGNORED: Way.SET_ASIDE,
+}
+
+
 def way_of(event: ChannelEvent) -> Way:
     """Sort an event; groups, stories and whatever has no sender are set aside."""
     match event.kind:
-        case EventKind.UNREADABLE:
-            return Way.UNREADABLE
-        case EventKind.STATUS:
-            return Way.RECEIPT
-        case EventKind.IGNORED:
-            return Way.SET_ASIDE
+        case kind if kind in OF_NOBODY:
+            return OF_NOBODY[kind]
         case _ if event.chat != "person" or event.sender is None or not event.sender.identities:
             return Way.SET_ASIDE
+        case EventKind.CONSENT:
+            return Way.CONSENT
         case _ if event.kind in CHANGES:
             return Way.CHANGE
         case _:
