@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         description="Version of Meta's Graph API that WhatsApp numbers are spoken to in.",
     )
 
+    webhooks_allowed_hosts: str = Field(
+        default="",
+        description="Private hosts, host:port or networks that webhooks may go to, such as n8n.local.",
+    )
+
     data_dir: str = Field(
         default=".data",
         description="Folder of files, shared by api and workers: `recordings` of calls, `media` of messages.",

@@ -315,6 +315,28 @@ class NoStorage:
         raise LookupError(f"this process was given no storage for recording {key} of business {business_id}")
 
 
+@dataclass(frozen=True)
+class Posted:
+    """What an address answered: the beginning of its words, and the wait that it asked for, if any."""
+
+    status: int
+    answer: str = ""
+    retry_after_s: float | None = None
+
+
+class WebhookPoster(Protocol):
+    """Posts to addresses that customers chose, none of which may lead inside."""
+
+    def has_room(self, name: str) -> bool:
+        """Tell whether another post under this name may be on its way beside those that are."""
+
+    async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], name: str) -> Posted:
+        """Post a body and return the answer, whatever it says; raise a ProviderError without one.
+
+        ProviderRefusedError means that the address may not be called.
+        """
+
+
 def _keep_sealed(_sealed: str) -> str:
     raise LookupError("this process was given no key to the channels' secrets")
 
@@ -368,6 +390,7 @@ class Outside:
     model: LanguageModel | None = None
     open_secret: Callable[[str], str] = _keep_sealed
     recordings: RecordingStorage = field(default_factory=NoStorage)
+    webhooks: WebhookPoster | None = None
     recordings_keep_days: int = 90
     media: MediaStorage = field(default_factory=NoMedia)
     media_limits: MediaLimits = field(default_factory=MediaLimits)

@@ -18,11 +18,12 @@ from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
 from server.ports import LanguageModel, MediaLimits, MediaStorage, Outside
-from server.providers.connections import open_connections
+from server.providers.connections import open_connections, open_guarded_connections
 from server.providers.media_folder import MediaFolder
 from server.providers.media_s3 import MediaS3, S3Bucket
 from server.providers.openai_chat import OpenAiChat
 from server.providers.recording_folder import RecordingFolder
+from server.providers.webhook_poster import HttpWebhookPoster
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.providers.whatsapp_cloud import WhatsappCloud
 from server.queue.accounts import Account, Accounts, SharedModel
@@ -66,6 +67,7 @@ async def open_house(
     )
     redis = connect_redis(settings.redis_url.get_secret_value())
     http = open_connections()
+    webhooks = open_guarded_connections(settings.webhooks_allowed_hosts)
     dispatcher = Dispatcher(database, redis)
     database.announce = dispatcher.announce
     try:
@@ -76,7 +78,7 @@ async def open_house(
             database,
             redis,
             dispatcher,
-            outside_world(settings, http, Accounts(database)),
+            outside_world(settings, http, webhooks, Accounts(database)),
             Cipher(settings.secret_key.get_secret_value()),
         )
         keep_out_of_collections()
@@ -84,6 +86,7 @@ async def open_house(
     finally:
         await dispatcher.flushed()
         await http.aclose()
+        await webhooks.aclose()
         await redis.aclose()
         await database.aclose()
 
@@ -97,8 +100,10 @@ def keep_out_of_collections() -> None:
     gc.freeze()
 
 
-def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Accounts) -> Outside:
-    """Build the providers."""
+def outside_world(
+    settings: Settings, http: httpx.AsyncClient, webhooks: httpx.AsyncClient, accounts: Accounts
+) -> Outside:
+    """Build the providers; `webhooks` calls addresses that customers chose."""
     return Outside(
         channels={
             "whatsapp_bridge": WhatsappBridge(http),
@@ -108,6 +113,7 @@ def outside_world(settings: Settings, http: httpx.AsyncClient, accounts: Account
         },
         model=language_model(settings, http, accounts) if settings.openai_base_url else None,
         open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
+        webhooks=HttpWebhookPoster(webhooks),
         recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
         recordings_keep_days=settings.recordings_keep_days,
         media=media_storage(settings, http),

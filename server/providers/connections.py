@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from server.providers.guarding import Allowed, GuardedTransport
+
 MOST_CONNECTIONS = 200
 # A Node server, as the bridge is, closes a connection after 5 idle seconds. A request that crosses that
 # close ends without an answer, and nobody knows whether the message went out: we let go well before.
@@ -14,3 +16,12 @@ def open_connections() -> httpx.AsyncClient:
     """Return a client whose requests follow no redirects; each request brings its own timeout."""
     limits = httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=IDLE_S)
     return httpx.AsyncClient(follow_redirects=False, limits=limits)
+
+
+def open_guarded_connections(allowed_hosts: str) -> httpx.AsyncClient:
+    """Return a client for addresses that customers chose; raise StartRefusedError for a bad allow-list.
+
+    No proxy of the environment's: it would connect in our place, past the guard.
+    """
+    transport = GuardedTransport(Allowed.parse(allowed_hosts))
+    return httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
