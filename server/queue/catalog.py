@@ -89,6 +89,23 @@ class ReminderRecurs:
     slot: datetime
 
 
+@job(queue="low", urgency=Urgency.PUSH, timeout_s=60)
+@dataclass(frozen=True)
+class WebhookDeliver:
+    """Make one try at telling an event to one of a business's webhook endpoints."""
+
+    delivery_id: UUID
+    number: int
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class WebhooksCleanup:
+    """Forget events that were told to others a month ago, and answers that programs had then."""
+
+    slot: datetime
+
+
 @job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
 @dataclass(frozen=True)
 class WhatsappSessionsCleanup:

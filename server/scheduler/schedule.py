@@ -16,6 +16,7 @@ from server.queue.catalog import (
     MediaCleanup,
     RemindersCleanup,
     RemindersTick,
+    WebhooksCleanup,
     WhatsappSessionsCleanup,
 )
 from server.queue.kinds import KIND_OF, JobKind
@@ -55,6 +56,7 @@ TIMETABLE = (
     Entry(MediaCleanup, "15 4 * * *"),
     Entry(InboxCleanup, "30 3 * * *"),
     Entry(LoginCleanup, "45 3 * * *"),
+    Entry(WebhooksCleanup, "15 4 * * *"),
 )
 
 

@@ -29,6 +29,7 @@ KINDS = {
     "reminders_cleanup_job": "schedule.kind.old_reminders",
     "cleanup_old_recordings_job": "schedule.kind.recordings",
     "media_cleanup_job": "schedule.kind.media",
+    "webhooks_cleanup_job": "schedule.kind.webhooks",
 }
 # How a slot's job stands; before it is known, or long after, no more than that it was handed on.
 HOW = {

@@ -143,16 +143,25 @@ async def test_the_scheduler_reads_no_message_and_no_contact(look):
         "reminder_push_log",
         "recording",
         "media_file",
+        "webhook_endpoint",
+        "webhook_event",
+        "webhook_delivery",
+        "webhook_attempt",
+        "api_request",
     ):
         assert not await allowed(look, "prosaas_scheduler", table, "SELECT")
 
 
-async def test_the_api_neither_says_what_was_raised_nor_forgets_a_reminder(look):
+async def test_the_api_neither_invents_what_was_done_nor_forgets_it(look):
     for table, rights in (
         ("reminder_push_log", ("INSERT", "UPDATE", "DELETE")),
         ("recording", ("INSERT", "UPDATE", "DELETE")),
         ("media_file", ("DELETE",)),
         ("reminder", ("DELETE",)),
+        ("webhook_attempt", ("INSERT", "UPDATE", "DELETE")),
+        ("webhook_event", ("UPDATE", "DELETE")),
+        ("webhook_delivery", ("DELETE",)),
+        ("api_request", ("UPDATE", "DELETE")),
         ("reminder_series", ("DELETE",)),
     ):
         for right in rights:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import contacts, media
-from server.domains.messaging import consents, inbox, own, queries
+from server.domains.messaging import announcing, consents, inbox, own, queries
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
 from server.domains.messaging.refusing import read_report
@@ -153,6 +153,9 @@ async def _take_own(
         message_id = await _store(session, stored, event, conversation_id)
         if is_takeover(event):
             await queries.hand_to_person(session, conversation_id, PauseReason.PHONE)
+        typed = await queries.get_message(session, message_id)
+        if typed is not None and not is_history(event):
+            await announcing.tell_outgoing(session, typed)
     else:
         message_id = ours.id
         await own.learn_provider_id(session, ours, event.provider_id, channel)
@@ -167,6 +170,8 @@ async def _take_customer(session: Session, stored: StoredEvent, event: ChannelEv
     message_id = await _store(session, stored, event, conversation_id)
     await inbox.link_message(session, stored.id, message_id)
     message = await queries.get_message(session, message_id)
+    if message is not None and not is_history(event):
+        await announcing.tell_incoming(session, message)
     if message is None or not event.may_be_answered:
         await inbox.close_event(session, stored.id, "done")
         return None

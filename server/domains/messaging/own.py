@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging import inbox, queries, refusing
+from server.domains.messaging import announcing, inbox, queries, refusing
 from server.domains.messaging.models import Message
 from server.domains.messaging.refusing import Refused
 from server.domains.messaging.rules import (
@@ -139,10 +139,12 @@ async def fold(
 
 async def show(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
     """Fold into a message of ours what is known already of its sending, and proves nothing new."""
-    now = folded(DeliveryStatus(message.status), told)
-    if now.value != message.status:
+    before = DeliveryStatus(message.status)
+    now = folded(before, told)
+    if now is not before:
         is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
         await queries.update_status(session, message.id, now, reason if is_explained else None)
+        await announcing.tell_status(session, message, before, now, reason)
     session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))
 
 

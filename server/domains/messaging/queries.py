@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
+from server.domains.messaging import announcing
 from server.domains.messaging.models import Channel, Conversation, ConversationSession, Message
 from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, PauseReason, Standing
 from server.ports import DeliveryStatus
@@ -395,12 +396,20 @@ async def went_on(session: Session, message_id: UUID) -> bool:
 
 
 async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
-    """Ask people to look at a conversation."""
-    await session.execute(
-        update(Conversation)
-        .where(Conversation.id == func.live_conversation(conversation_id))
-        .values(needs_person=True)
-    )
+    """Ask people to look at a conversation; others are told when it begins to wait for them."""
+    began = (
+        await session.execute(
+            update(Conversation)
+            .where(
+                Conversation.id == func.live_conversation(conversation_id),
+                Conversation.needs_person.is_(False),
+            )
+            .values(needs_person=True)
+            .returning(Conversation.id, Conversation.business_id, func.now().label("at"))
+        )
+    ).first()
+    if began is not None:
+        await announcing.tell_person_needed(session, began.id, began.business_id, began.at)
 
 
 async def hand_to_person(

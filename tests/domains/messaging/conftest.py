@@ -24,7 +24,16 @@ from server.jobs import (
     webhook_process_job,
 )
 from server.jobs.runtime import perform
-from server.ports import Accepted, ChannelAccount, ChatTurn, Completion, LanguageModel, Outgoing, Outside
+from server.ports import (
+    Accepted,
+    ChannelAccount,
+    ChatTurn,
+    Completion,
+    LanguageModel,
+    Outgoing,
+    Outside,
+    WebhookPoster,
+)
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.queue import Run
 from server.queue.ledger import Ending, Ledger, Outcome
@@ -97,10 +106,16 @@ class Shop:
     channel_id: UUID
     model: LanguageModel | None = None
     count: int = 0
+    webhooks: WebhookPoster | None = None
 
     @property
     def outside(self) -> Outside:
-        return Outside(channels={"whatsapp_bridge": self.phone}, model=self.model, open_secret=CIPHER.decrypt)
+        return Outside(
+            channels={"whatsapp_bridge": self.phone},
+            model=self.model,
+            open_secret=CIPHER.decrypt,
+            webhooks=self.webhooks,
+        )
 
     async def deliver(self, *bodies: dict[str, Any], lane: str | None = None) -> list[UUID]:
         """Post webhooks as the bridge does; returns the inbox's ids of their events."""

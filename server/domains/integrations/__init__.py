@@ -1,0 +1,47 @@
+"""What others are told of, and what their programs may ask: webhooks out, n8n, and the sending API."""
+
+from server.domains.integrations.delivering import deliver, give_up
+from server.domains.integrations.emitting import emit
+from server.domains.integrations.endpoints import (
+    add_endpoint,
+    change_endpoint,
+    delete_endpoint,
+    forget_old,
+    replay,
+    replay_failed,
+    rotate_secret,
+    send_test,
+    turn_off,
+    turn_on,
+)
+from server.domains.integrations.models import (
+    ApiRequest,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from server.domains.integrations.rules import EVENTS, TEST
+
+__all__ = [
+    "EVENTS",
+    "TEST",
+    "ApiRequest",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "add_endpoint",
+    "change_endpoint",
+    "delete_endpoint",
+    "deliver",
+    "emit",
+    "forget_old",
+    "give_up",
+    "replay",
+    "replay_failed",
+    "rotate_secret",
+    "send_test",
+    "turn_off",
+    "turn_on",
+]
