@@ -9,6 +9,7 @@ import pytest
 
 from server.ports import ChannelEvent, EventKind, IdentityKind, Sender
 from server.providers.whatsapp_bridge import WhatsappBridge
+from server.providers.whatsapp_cloud import WhatsappCloud
 from tests.simulator.outside import Receiver, outside_world, until
 
 DANA = {"from": "972501234567", "name": "דנה"}
@@ -81,6 +82,18 @@ BRIDGE_ALONE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+CLOUD_ALONE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "view once": ({"kind": "image", "view_once": True}, {"kind": "unsupported", "may_be_answered": False}),
+    "order": ({"kind": "order", "text": "זה"}, {"kind": "choice", "text": "זה", "may_be_answered": True}),
+    "chat opened": ({"kind": "welcome"}, {"kind": "ignored"}),
+    "new number": (
+        {"kind": "number_change", "details": {"wa_id": "972509999999"}},
+        {"kind": "unsupported", "new_wa_id": "972509999999", "may_be_answered": False},
+    ),
+    "from an advertisement": ({"text": "x", "referral": True}, {"kind": "text", "may_be_answered": True}),
+}
+
+
 @pytest.fixture
 async def world():
     async with outside_world(Receiver()) as world:
@@ -91,6 +104,13 @@ async def world():
 async def bridge():
     async with httpx.AsyncClient() as http:
         yield WhatsappBridge(http)
+
+
+@pytest.fixture
+async def cloud(world):
+    await world.connect_cloud()
+    async with httpx.AsyncClient() as http:
+        yield WhatsappCloud(http, base_url=f"{world.url}/cloud", version="v23.0")
 
 
 def read_all(channel, world) -> list[ChannelEvent]:
@@ -119,6 +139,63 @@ async def test_what_a_customer_of_the_bridge_does_is_read_as_what_it_is(bridge, 
     assert (event.provider_id, event.from_us) == (answer.json()["ids"][0], False)
     assert event.sender is not None
     assert event.sender.identities == {IdentityKind.PHONE: "+972501234567"}
+
+
+@pytest.mark.parametrize("deed", [*SAID, *CLOUD_ALONE])
+async def test_what_a_customer_of_the_cloud_number_does_is_read_as_what_it_is(cloud, world, deed):
+    order, wanted = (SAID | CLOUD_ALONE)[deed]
+
+    answer = await world.write(channel="cloud", **order)
+
+    [event] = read_all(cloud, world)
+    assert as_told(event, wanted) == wanted
+    assert event.from_us is False
+    if event.kind is not EventKind.IGNORED:
+        assert event.provider_id == answer.json()["ids"][0]
+
+
+async def test_a_person_with_a_username_alone_has_no_phone(cloud, world):
+    await world.write(**{"channel": "cloud", "from": None, "username": "maya.l", "text": "x"})
+
+    [sender] = senders(read_all(cloud, world))
+    assert set(sender.identities) == {IdentityKind.BUSINESS_SCOPED_ID, IdentityKind.USERNAME}
+
+
+@pytest.mark.parametrize("value", ["stop", "resume"])
+async def test_a_preference_in_whatsapps_settings_is_a_consent(cloud, world, value):
+    body = {"channel": "cloud", **DANA, "value": value}
+    await world.client.post("/sim/phone/preference", json=body)
+
+    [event] = read_all(cloud, world)
+    assert (event.kind, event.details["value"]) == (EventKind.CONSENT, value)
+
+
+async def test_what_the_owner_sends_from_the_app_is_ours(cloud, world):
+    answer = await world.client.post("/sim/phone/owner", json={"channel": "cloud", **DANA, "text": "אני כאן"})
+
+    [event] = read_all(cloud, world)
+    assert (event.from_us, event.text, event.provider_id) == (True, "אני כאן", answer.json()["ids"][0])
+    [sender] = senders([event])
+    assert sender.identities[IdentityKind.PHONE] == "+972501234567"
+
+
+async def test_a_template_that_meta_turned_down_is_told_with_its_reason(cloud, world):
+    told = {"name": "spring_offer", "language": "he", "status": "REJECTED", "reason": "PROMOTIONAL"}
+    await world.client.post("/sim/cloud/templates", json=told)
+
+    [event] = read_all(cloud, world)
+    assert event.kind is EventKind.TEMPLATE
+    assert (event.details["name"], event.details["status"]) == ("spring_offer", "REJECTED")
+
+
+async def test_statuses_of_the_cloud_number_name_the_message_and_the_callers_key(cloud, world):
+    await world.behave(provider="whatsapp_cloud", fail_status_code=131026)
+    await world.send_cloud(type="text", text={"body": "x"}, biz_opaque_callback_data="reply:1")
+    await until(lambda: bool(world.receiver.bodies))
+
+    [event] = read_all(cloud, world)
+    assert (event.kind, event.status) == (EventKind.STATUS, "failed")
+    assert (event.details["code"], event.details["effect_key"]) == ("131026", "reply:1")
 
 
 async def test_a_hidden_id_is_a_lid_and_its_phone_is_known_only_where_whatsapp_told_it(bridge, world):
