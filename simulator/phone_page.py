@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from simulator.lines import Channel
 from simulator.wordings import WORDINGS
 from simulator.world import world_of
 
@@ -21,16 +22,19 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ASSETS = {"phone.css": "text/css", "phone.js": "text/javascript", "bubbles.js": "text/javascript"}
+_SCRIPTS = ("phone.js", "bubbles.js", "actions.js", "formatting.js")
+_STYLES = ("phone.css", "kinds.css")
+_ASSETS = dict.fromkeys(_SCRIPTS, "text/javascript") | dict.fromkeys(_STYLES, "text/css")
 
 
 async def phone(request: Request) -> Response:
-    """Show the phone in `?lang=he` (as unless said otherwise) or `?lang=en`."""
+    """Show the phone in `?lang=he` (unless said otherwise) or `?lang=en`, on `?channel=bridge` or cloud."""
     wording = WORDINGS.get(request.query_params.get("lang", "he"), WORDINGS["he"])
     origins = world_of(request).settings.parent_origins
     page = _ENVIRONMENT.get_template("phone.html").render(
         wording=wording,
         words=wording.words,
+        channel=request.query_params.get("channel", Channel.BRIDGE),
         parent_origins=" ".join(origins),
         config=orjson.dumps({"words": wording.words, "lines": wording.lines}).decode(),
     )

@@ -193,5 +193,5 @@ async def test_the_page_is_strict_about_what_runs_and_who_may_frame_it(outside: 
     assert "<style" not in page.text
     assert " style=" not in page.text
     assert 'lang="en" dir="ltr"' in (await outside.client.get("/phone?lang=en")).text
-    for name in ("phone.css", "phone.js", "bubbles.js"):
+    for name in ("phone.css", "kinds.css", "phone.js", "bubbles.js", "actions.js", "formatting.js"):
         assert (await outside.client.get(f"/static/{name}")).status_code == 200
