@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.api.routes import api_routes
-from server.domains.messaging import Receiver
+from server.domains.messaging import Doors, Receiver
 from server.health import Health
 from server.queue import schedules
 from server.queue.live import RedisLive
@@ -27,7 +27,7 @@ class Front:
     """Hands what providers post straight to its route, and everything else to the pages' framework."""
 
     def __init__(self, posted: Sequence[Route], rest: ASGIApp) -> None:
-        self._posted = {route.path: route.handle for route in posted}
+        self._posted = {route.path: route.handle for route in posted if not route.param_convertors}
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,8 +42,14 @@ def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) 
     Set `stopping` when the server begins to stop: live pages end, readiness turns false.
     """
     require(role, Right.SERVE_PEOPLE)
-    posted = api_routes(Receiver(house.database), house.outside) if role is Role.API else []
-    return Front(posted, Starlette(routes=routes(house, role, stopping or asyncio.Event())))
+    posted = machines(house) if role is Role.API else []
+    others = [route for route in posted if route.param_convertors]
+    return Front(posted, Starlette(routes=[*others, *routes(house, role, stopping or asyncio.Event())]))
+
+
+def machines(house: House) -> list[Route]:
+    """Return the URLs that providers post to."""
+    return api_routes(Receiver(house.database), Doors(house.database), house.outside)
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

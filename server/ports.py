@@ -383,12 +383,14 @@ class MediaLimits:
 class Outside:
     """The outside world as handlers see it; `model` is None where no model is configured.
 
-    `open_secret` turns a channel's stored secret into the one that its provider knows.
+    `open_secret` turns a channel's stored secret into the one that its provider knows; `channel_key`
+    returns the key under which the webhooks of a channel are taken in.
     """
 
     channels: Mapping[str, MessageChannel]
     model: LanguageModel | None = None
     open_secret: Callable[[str], str] = _keep_sealed
+    channel_key: Callable[[str], str] = _keep_sealed
     recordings: RecordingStorage = field(default_factory=NoStorage)
     webhooks: WebhookPoster | None = None
     recordings_keep_days: int = 90

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from base64 import urlsafe_b64encode
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -10,8 +12,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.errors import ProsaasError
 
-# Separates this key from others that may be derived from the same SECRET_KEY.
+# Separate these keys from each other, though all are derived from the same SECRET_KEY.
 PURPOSE = b"prosaas channel secrets"
+KEYS_PURPOSE = b"prosaas channel keys"
 
 
 class ForeignSecretError(ProsaasError):
@@ -22,7 +25,8 @@ class Cipher:
     """Encrypts short texts with Fernet (AES-128-CBC and HMAC); its key comes from HKDF-SHA256."""
 
     def __init__(self, secret_key: str) -> None:
-        self._fernet = Fernet(_derive(secret_key))
+        self._fernet = Fernet(urlsafe_b64encode(_derive(secret_key, PURPOSE)))
+        self._keys = _derive(secret_key, KEYS_PURPOSE)
 
     def encrypt(self, text: str) -> str:
         """Return ASCII that differs each time, about 100 characters longer than the text."""
@@ -38,7 +42,10 @@ class Cipher:
                 "stored under, or enter the secret again."
             ) from None
 
+    def key_of(self, name: str) -> str:
+        """Return the key of a name, 64 hex digits: always the same, and derived from SECRET_KEY alone."""
+        return hmac.new(self._keys, name.encode(), hashlib.sha256).hexdigest()
 
-def _derive(secret_key: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE).derive(secret_key.encode())
-    return urlsafe_b64encode(derived)
+
+def _derive(secret_key: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret_key.encode())

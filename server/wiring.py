@@ -104,6 +104,7 @@ def outside_world(
     settings: Settings, http: httpx.AsyncClient, webhooks: httpx.AsyncClient, accounts: Accounts
 ) -> Outside:
     """Build the providers; `webhooks` calls addresses that customers chose."""
+    cipher = Cipher(settings.secret_key.get_secret_value())
     return Outside(
         channels={
             "whatsapp_bridge": WhatsappBridge(http),
@@ -112,7 +113,8 @@ def outside_world(
             ),
         },
         model=language_model(settings, http, accounts) if settings.openai_base_url else None,
-        open_secret=Cipher(settings.secret_key.get_secret_value()).decrypt,
+        open_secret=cipher.decrypt,
+        channel_key=cipher.key_of,
         webhooks=HttpWebhookPoster(webhooks),
         recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
         recordings_keep_days=settings.recordings_keep_days,

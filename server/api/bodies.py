@@ -27,11 +27,20 @@ class TooSlowError(BadInputError):
 
 async def read_object(receive: Receive, told_size: bytes) -> dict[str, Any]:
     """Return the body as a JSON object; raise TooLargeError, TooSlowError or BadInputError `not_json`."""
+    return as_object(await read_body(receive, told_size))
+
+
+async def read_body(receive: Receive, told_size: bytes) -> bytes:
+    """Return the body as it came; raise TooLargeError or TooSlowError."""
     try:
         async with asyncio.timeout(MOST_SECONDS):
-            body = await _read(receive, told_size)
+            return await _read(receive, told_size)
     except TimeoutError:
         raise TooSlowError("too_slow", f"The body took over {MOST_SECONDS} seconds.") from None
+
+
+def as_object(body: bytes) -> dict[str, Any]:
+    """Return a body as a JSON object; raise BadInputError `not_json`."""
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:

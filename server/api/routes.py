@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from server.api.cloud_webhook import WhatsappCloudWebhook
+from server.api.refusals import Refusals
 from server.api.webhooks import WhatsappBridgeWebhook
-from server.domains.messaging.receiving import Receiver
+from server.domains.messaging import Doors, Receiver
 from server.ports import Outside
 
 
-def api_routes(receiver: Receiver, outside: Outside) -> list[Route]:
-    """Return what providers post to; their paths have no parts that vary."""
-    bridge = WhatsappBridgeWebhook(receiver, outside.channels["whatsapp_bridge"])
+def api_routes(receiver: Receiver, doors: Doors, outside: Outside) -> list[Route]:
+    """Return what providers post to; a path without parts that vary is served before any framework."""
+    refusals = Refusals()
+    bridge = WhatsappBridgeWebhook(receiver, outside.channels["whatsapp_bridge"], refusals)
+    cloud = WhatsappCloudWebhook(receiver, doors, outside, refusals)
     return [
         Route("/webhook/whatsapp/incoming", bridge, methods=["POST"]),
         Route("/api/whatsapp/webhook/incoming", bridge, methods=["POST"]),
+        Route("/webhook/whatsapp/cloud/{channel_id:uuid}", cloud, methods=["GET", "POST"]),
     ]

@@ -9,18 +9,22 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from server.api.answers import answer_json
+from server.api.answers import RawHeaders, answer_json
 from server.api.bodies import TooLargeError, TooSlowError, read_object
+from server.api.refusals import Refusals
 from server.db.tenancy import credential_digest
-from server.domains.messaging.receiving import (
+from server.domains.messaging import (
     Delivery,
     Receiver,
     UnknownBusinessError,
+    UnknownChannelError,
     WrongSecretError,
+    WrongTokenError,
 )
 from server.errors import BadInputError, ProsaasError
 from server.ports import MessageChannel
 
+KIND = "whatsapp_bridge"
 TENANT = re.compile(r"(?:business_)?([1-9][0-9]{0,17})")
 RETRY_AFTER_S = b"5"
 
@@ -32,9 +36,10 @@ class WhatsappBridgeWebhook:
     all that is done with it.
     """
 
-    def __init__(self, receiver: Receiver, channel: MessageChannel) -> None:
+    def __init__(self, receiver: Receiver, channel: MessageChannel, refusals: Refusals) -> None:
         self._receiver = receiver
         self._channel = channel
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,7 +48,7 @@ class WhatsappBridgeWebhook:
         except ClientDisconnect:
             return
         except ProsaasError as error:
-            await refuse(send, error)
+            await refuse(send, error, channel=KIND, refusals=self._refusals)
         else:
             await answer_json(send, 200, {"ok": True, "stored": stored})
 
@@ -57,22 +62,31 @@ class WhatsappBridgeWebhook:
         return await self._receiver.receive(Delivery(digest, tenant_of(body), self._channel.split(body)))
 
 
-async def refuse(send: Send, error: ProsaasError) -> None:
-    """Tell a sender why, and by the status whether to try again."""
+async def refuse(send: Send, error: ProsaasError, *, channel: str, refusals: Refusals) -> None:
+    """Tell a sender why, and by the status whether to try again; the operator sees that it happened."""
+    status, body, headers = refusal_of(error)
+    refusals.note(channel, str(body["error"]))
+    await answer_json(send, status, body, headers)
+
+
+def refusal_of(error: ProsaasError) -> tuple[int, dict[str, object], RawHeaders]:
+    """Return the status, the body and the headers that an error is answered with."""
+    code, headers = "store_unavailable", [(b"retry-after", RETRY_AFTER_S)]
     match error:
-        case TooLargeError(code=code):
-            await answer_json(send, 413, {"ok": False, "error": code, "message": str(error)})
-        case TooSlowError(code=code):
-            await answer_json(send, 408, {"ok": False, "error": code, "message": str(error)})
-        case BadInputError(code=code):
-            await answer_json(send, 400, {"ok": False, "error": code, "message": str(error)})
+        case BadInputError():
+            status = {TooLargeError: 413, TooSlowError: 408}.get(type(error), 400)
+            return status, {"ok": False, "error": error.code, "message": str(error)}, []
+        case WrongTokenError():
+            status, code, headers = 403, "wrong_token", []
         case WrongSecretError():
-            await answer_json(send, 401, {"ok": False, "error": "unauthorized"})
+            status, code, headers = 401, "unauthorized", []
         case UnknownBusinessError():
-            await answer_json(send, 404, {"ok": False, "error": "unknown_business"})
+            status, code, headers = 404, "unknown_business", []
+        case UnknownChannelError():
+            status, code, headers = 404, "unknown_channel", []
         case _:
-            body = {"ok": False, "error": "store_unavailable"}
-            await answer_json(send, 503, body, [(b"retry-after", RETRY_AFTER_S)])
+            status = 503
+    return status, {"ok": False, "error": code}, headers
 
 
 def tenant_of(body: dict[str, Any]) -> int:

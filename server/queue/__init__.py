@@ -1,6 +1,6 @@
 """Asking for work, and the ledger that makes it happen once."""
 
-from server.queue import catalog
+from server.queue import catalog, holds
 from server.queue.accounts import Account
 from server.queue.aftermath import GivenUp, conclude, is_left
 from server.queue.asking import Asked, Changed, Dispatch, enqueue
@@ -36,6 +36,7 @@ __all__ = [
     "give_up_effects",
     "gives_up",
     "handles",
+    "holds",
     "is_left",
     "plan_effect",
     "settle_effect",

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 
 from server.clock import monotonic_s
 from server.db.session import Database
-from server.errors import ProviderBusyError, ProviderDownError, ProviderError, ProviderUnknownError
+from server.errors import (
+    HOLDS_ACCOUNT,
+    ProviderBusyError,
+    ProviderDownError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderUnknownError,
+    RecipientBusyError,
+)
 from server.log import get_logger
 from server.ports import ChatTurn, Completion, LanguageModel, Tool
 
@@ -31,16 +39,18 @@ BLOCK_LASTS_S = 1.0
 MOST_IN_BLOCK = 1000
 # A shorter wait for the rate limit is waited out; a longer one gives the worker's place to another job.
 WAITED_OUT_S = 1.0
+# How long an account is left alone that only its owner can free.
+HOLD_S = 300.0
 
 ADMIT = "SELECT granted, wait_s, failures FROM admit_calls($1, $2, $3, $4, $5, $6, $7)"
 SUCCEEDED = """
-UPDATE provider_account SET failures = 0, closed_until = NULL, reason = NULL
+UPDATE provider_account SET failures = 0, closed_until = NULL, reason = NULL, held_at = NULL
 WHERE provider = $1 AND name = $2 AND failures > 0
 """
 # What fails while the account is closed was on its way before: it says nothing new.
 FAILED = """
 UPDATE provider_account
-SET failures = failures + 1, reason = $3,
+SET failures = failures + 1, reason = CASE WHEN held_at IS NULL THEN $3 ELSE reason END,
     closed_until = CASE WHEN failures + 1 >= $4 THEN clock_timestamp() + interval '1 second'
         * least($6, $5 * 2 ^ least(failures + 1 - $4, 20)) * (0.5 + random() / 2) END
 WHERE provider = $1 AND name = $2
@@ -49,7 +59,15 @@ RETURNING failures, coalesce(extract(epoch FROM closed_until - clock_timestamp()
 """
 HELD = """
 UPDATE provider_account
-SET closed_until = greatest(closed_until, clock_timestamp() + $3::float8 * interval '1 second'), reason = $4
+SET closed_until = greatest(closed_until, clock_timestamp() + $3::float8 * interval '1 second'),
+    reason = CASE WHEN held_at IS NULL THEN $4 ELSE reason END
+WHERE provider = $1 AND name = $2
+"""
+# As many failures as close it, so that one call at a time finds out whether its owner has acted.
+HOLD = """
+UPDATE provider_account
+SET failures = greatest(failures, $4::int), reason = $3, held_at = coalesce(held_at, clock_timestamp()),
+    closed_until = clock_timestamp() + $5::float8 * interval '1 second'
 WHERE provider = $1 AND name = $2
 """
 
@@ -127,9 +145,13 @@ class Accounts:
         """Take in how an admitted call ended; `failures` is what `admit` returned.
 
         Raises ProviderBusyError in place of a ProviderDownError that closed the account: whoever
-        waits for it uses no attempt.
+        waits for it uses no attempt. So it does in place of a refusal that holds the whole account.
         """
-        if isinstance(error, ProviderBusyError):
+        if isinstance(error, RecipientBusyError):
+            return
+        if isinstance(error, ProviderRefusedError) and error.meaning in HOLDS_ACCOUNT:
+            await self._hold(account, error)
+        elif isinstance(error, ProviderBusyError):
             self._blocks.pop(account, None)
             await self._write(HELD, account, error.retry_after_s, type(error).__name__)
         elif isinstance(error, ProviderDownError | ProviderUnknownError):
@@ -169,6 +191,16 @@ class Accounts:
                 retry_after_s=row["closed_s"],
                 account=account.name,
             ) from error
+
+    async def _hold(self, account: Account, error: ProviderRefusedError) -> None:
+        self._blocks.pop(account, None)
+        await self._write(HOLD, account, f"held:{error.meaning}", TRIPS, HOLD_S)
+        log.warning("account_held", provider=account.provider, account=account.name, why=error.meaning.value)
+        raise ProviderBusyError(
+            f"{error}; what is to be sent waits for that",
+            retry_after_s=HOLD_S * random.uniform(1, 1.5),  # noqa: S311 -- decides nothing secret
+            account=account.name,
+        ) from error
 
     async def _write(self, statement: str, account: Account, *more: object) -> None:
         async with self._database.driver() as connection:

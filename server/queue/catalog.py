@@ -74,6 +74,15 @@ class MediaFetch:
 
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
 @dataclass(frozen=True)
+class ChannelReconnected:
+    """Use a channel's new credentials at once: open its account, and make due what waited for it."""
+
+    channel_id: UUID
+    at: datetime
+
+
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
 class RemindersTick:
     """Raise what came of reminders: 30 and 15 minutes before they are due, and when they are."""
 

@@ -13,6 +13,7 @@ import orjson
 from server.clock import monotonic_s
 from server.db.session import Database, Session, driver_of
 from server.errors import (
+    HOLDS_ACCOUNT,
     LeaseLostError,
     ProviderBusyError,
     ProviderDownError,
@@ -264,6 +265,9 @@ class Run:
 
     async def _not_accepted(self, key: str, error: ProviderError) -> EffectResult:
         match error:
+            case ProviderRefusedError(meaning=meaning) if meaning in HOLDS_ACCOUNT:
+                # It says nothing of this message: it waits for the account's owner.
+                return await self._ended(key, EffectState.PLANNED, str(error))
             case ProviderRefusedError():
                 return await self._ended(key, EffectState.FAILED, str(error))
             case ProviderDownError():

@@ -1,7 +1,16 @@
 """Conversations with customers: the inbox, what was said, and the assistant's answers."""
 
 from server.domains.messaging.aftermath import call_if_in_doubt, give_up_event, show_settled
-from server.domains.messaging.connecting import connect_bridge, find_account
+from server.domains.messaging.connecting import (
+    BRIDGE,
+    CLOUD,
+    CloudNumber,
+    connect_bridge,
+    connect_cloud,
+    find_account,
+    list_channels,
+)
+from server.domains.messaging.doors import Door, Doors, UnknownChannelError, WrongTokenError
 from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
 from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
 from server.domains.messaging.models import (
@@ -13,6 +22,7 @@ from server.domains.messaging.models import (
     Message,
 )
 from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
+from server.domains.messaging.reopening import ask_to_reopen, find_hold, list_holds, reopen_channel
 from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
 from server.domains.messaging.sending import give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
@@ -20,13 +30,18 @@ from server.domains.messaging.sessions import close_stale_sessions, forget_old_e
 from server.domains.messaging.takeover import pause, resume
 
 __all__ = [
+    "BRIDGE",
+    "CLOUD",
     "GIVEN_UP",
     "NOBODY_KNOWS",
     "NOT_GONE_OUT",
     "Channel",
+    "CloudNumber",
     "Conversation",
     "ConversationSession",
     "Delivery",
+    "Door",
+    "Doors",
     "InboxConflict",
     "InboxEvent",
     "Letter",
@@ -34,22 +49,30 @@ __all__ = [
     "Receiver",
     "TemplateUse",
     "UnknownBusinessError",
+    "UnknownChannelError",
     "WrongSecretError",
+    "WrongTokenError",
     "ask_for_file_again",
+    "ask_to_reopen",
     "ask_to_send",
     "call_if_in_doubt",
     "call_person",
     "close_stale_sessions",
     "connect_bridge",
+    "connect_cloud",
     "fetch_file",
     "find_account",
+    "find_hold",
     "forget_old_events",
     "give_up_event",
     "give_up_file",
     "give_up_letter",
+    "list_channels",
+    "list_holds",
     "mark_sent",
     "pause",
     "process_event",
+    "reopen_channel",
     "resume",
     "send_again",
     "send_letter",

@@ -24,7 +24,10 @@ from server.db.base import Base, BusinessId, CreatedAt, Id
 
 
 class Channel(Base):
-    """One account at a messaging provider; the digest of its secret is how its webhooks are known."""
+    """One account at a messaging provider; the digest of its secret is how its webhooks are known.
+
+    A Cloud number's `secret` is its access token; what it signs its webhooks with is a secret apart.
+    """
 
     __tablename__ = "channel"
     __table_args__ = (
@@ -40,6 +43,10 @@ class Channel(Base):
     tenant: Mapped[str] = mapped_column(server_default="")
     secret_encrypted: Mapped[str]
     token_digest: Mapped[str]
+    account_id: Mapped[str] = mapped_column(server_default="")
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    signing_secret_encrypted: Mapped[str] = mapped_column(server_default="")
+    verify_token_encrypted: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[CreatedAt]
 
 
@@ -266,3 +273,18 @@ class InboxConflict(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     payload_hash: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[CreatedAt]
+
+
+class EarlyChange(Base):
+    """An edit or a deletion that came before the message that it changes."""
+
+    __tablename__ = "early_change"
+    __table_args__ = (Index("early_change_target", "business_id", "channel_id", "target_id"),)
+
+    inbox_event_id: Mapped[UUID] = mapped_column(
+        ForeignKey("inbox_event.id", ondelete="CASCADE"), primary_key=True
+    )
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    channel_id: Mapped[UUID] = mapped_column(ForeignKey("channel.id"))
+    target_id: Mapped[str]
+    created_at: Mapped[CreatedAt]

@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from server.db.gathering import Gathering
 from server.db.session import Database
 from server.db.tenancy import business_list, credential_list
+from server.domains.messaging.doors import Door
 from server.errors import ProsaasError, StoreUnavailableError
 from server.ports import RawEvent
 from server.queue.asking import Asked, Changed, Dispatch, first_dispatch
@@ -113,6 +114,16 @@ class Receiver:
         if not await self._stored(delivery, opened):
             raise StoreUnavailableError("the channel closed while its event was being stored")
         return len(delivery.events)
+
+    async def receive_at(self, door: Door, events: Sequence[RawEvent]) -> int:
+        """Store what came in at a number's door; return how many events it held, known ones included.
+
+        Raises StoreUnavailableError when nothing was committed: the sender must try again.
+        """
+        delivery = Delivery(door.digest, door.business_id, events)
+        if not await self._stored(delivery, {door.business_id: door.channel_id}):
+            raise StoreUnavailableError("the channel closed while its event was being stored")
+        return len(events)
 
     async def _stored(self, delivery: Delivery, opened: Mapping[int, str]) -> bool:
         """Store a delivery; False when its channel is closed by now."""
