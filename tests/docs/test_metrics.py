@@ -66,6 +66,7 @@ async def house(socket_folder: Path, tmp_path: Path) -> AsyncIterator[Installati
 
 async def test_the_page_names_what_running_processes_show_and_nothing_else(house: Installation) -> None:
     assert (await house.post(text_message("How much is a haircut?"))).status_code == 200
+    assert (await house.post(text_message("Who am I?"), secret="wrong")).status_code == 401
     await house.until_sent(1)
     await house.until_quiet()
     await house.value(

@@ -69,7 +69,7 @@ async def _send(
                 sent = await channel.send(account, outgoing, to=parcel.address, key=parcel.effect_key)
             except ProviderRefusedError as error:
                 refused = refusing.read(error)
-                raise refusing.as_wait(error) from error
+                raise
             effect.accept(sent)
     return effect.result, refused
 

@@ -11,11 +11,8 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging.consents import note_refused
 from server.domains.messaging.models import Message
-from server.errors import HOLDS_ACCOUNT, ProviderBusyError, ProviderError, ProviderRefusedError, Refusal
+from server.errors import ProviderRefusedError, Refusal
 
-# How long a held account is left alone before one message tries whether its owner has acted. Whoever
-# reconnects it opens it at once.
-HELD_FOR_S = 900.0
 # A refusal of these calls nobody: the provider itself decided, and the customer is not waiting.
 CALLS_NOBODY = frozenset({Refusal.CAPPED, Refusal.OPTED_OUT})
 SINCE = {
@@ -46,13 +43,6 @@ def read_report(details: Mapping[str, Any]) -> Refused:
     told = details.get("meaning")
     meaning = Refusal(told) if told in set(Refusal) else Refusal.OTHER
     return Refused(meaning, str(details.get("code") or ""))
-
-
-def as_wait(error: ProviderRefusedError) -> ProviderError:
-    """Return a refusal that holds the whole account as a wait, which loses no message; any other as it is."""
-    if error.meaning not in HOLDS_ACCOUNT:
-        return error
-    return ProviderBusyError(str(error), retry_after_s=HELD_FOR_S, account=error.account)
 
 
 async def follow(session: Session, message: Message, refused: Refused) -> None:
