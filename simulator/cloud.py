@@ -78,6 +78,11 @@ async def templates(request: Request) -> Response:
     return await exchange(request, CLOUD, _checked(_accept_templates))
 
 
+async def subscribe(request: Request) -> Response:
+    """Subscribe the business's app to the account's webhooks, which this world always posts."""
+    return await exchange(request, CLOUD, _checked(_accept_subscription))
+
+
 async def file(request: Request) -> Response:
     """Serve a file to whoever has the bearer token and an address that still lives."""
     world = world_of(request)
@@ -96,6 +101,7 @@ ROUTES = [
     Route("/{version}/{owner}/messages", messages, methods=["POST"]),
     Route("/{version}/{owner}/media", upload, methods=["POST"]),
     Route("/{version}/{owner}/message_templates", templates),
+    Route("/{version}/{owner}/subscribed_apps", subscribe, methods=["POST"]),
     Route("/{version}/{owner}", node),
 ]
 
@@ -264,6 +270,11 @@ def _accept_templates(received: Received) -> Reply:
         url = received.request.url.include_query_params(after=first + len(page), limit=limit)
         answer["paging"]["next"] = str(url)
     return Reply(200, answer)
+
+
+def _accept_subscription(received: Received) -> Reply:
+    _check_owner(received, received.world.cloud.connection.waba_id)
+    return Reply(200, {"success": True})
 
 
 def _whole(value: str) -> int:

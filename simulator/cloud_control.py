@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.cloud_envelopes import template_status
+from simulator.cloud_envelopes import account_envelope, template_status
 from simulator.cloud_number import Connection
 from simulator.errors import BadInputError
 from simulator.jsontypes import Json, read_object
@@ -48,8 +48,19 @@ async def set_template(request: Request) -> Response:
     return JSONResponse({"webhook_status": await cloud.webhooks.post(envelope)})
 
 
+async def change(request: Request) -> Response:
+    """Post any other field that a business subscribes to, such as account_update, with any value."""
+    body, cloud = await read_object(request), world_of(request).cloud
+    field, value = body.get("field"), body.get("value")
+    if not isinstance(field, str) or not isinstance(value, dict):
+        raise BadInputError("Give field, such as account_update, and value, an object.")
+    wrapped = account_envelope(cloud.connection, field, value)
+    return JSONResponse({"webhook_status": await cloud.webhooks.post(wrapped)})
+
+
 ROUTES = [
     Route("/sim/cloud", connect, methods=["POST"]),
+    Route("/sim/cloud/change", change, methods=["POST"]),
     Route("/sim/cloud/templates", set_template, methods=["POST"]),
 ]
 

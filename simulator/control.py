@@ -59,11 +59,18 @@ async def media(request: Request) -> Response:
     return Response(stored.data[first : last + 1], 206, media_type=stored.mimetype, headers=headers)
 
 
+async def forget_media(request: Request) -> Response:
+    """Let a file be gone, as WhatsApp's are after some days."""
+    media_id = request.path_params["name"].partition(".")[0]
+    return JSONResponse({"forgotten": world_of(request).media.remove(media_id)})
+
+
 ROUTES = [
     Route("/sim/calls", list_calls),
     Route("/sim/behaviour", behave, methods=["POST"]),
     Route("/sim/reset", reset, methods=["POST"]),
     Route("/sim/media/{name}", media),
+    Route("/sim/media/{name}", forget_media, methods=["DELETE"]),
 ]
 
 

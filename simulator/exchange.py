@@ -100,7 +100,7 @@ def _act(
         body = refusal if code is None or provider.coded is None else provider.coded(code)
         return Reply(behaviour.status, body, accepted=False)
     try:
-        body = parse_object(raw) if request.method == "POST" and form is None else {}
+        body = parse_object(raw) if raw and form is None else {}
         reply = accept(Received(world, request, body, behaviour, form))
     except BadInputError as error:
         return provider.invalid(str(error))

@@ -12,6 +12,7 @@ from simulator.envelopes import Identity
 from simulator.errors import BadInputError
 from simulator.jsontypes import Json
 from simulator.lines import Channel, Customer
+from simulator.media import LARGEST_FILE_BYTES
 from simulator.said import CHANGES, FILES, NEEDS_WORDS, Choice, How, Kind, Place
 from simulator.samples import CARD, ORDER, PLACE, REFERRAL
 
@@ -214,13 +215,20 @@ def _upload(value: object, kind: Kind) -> Upload | None:
         raise BadInputError(
             'media goes with a file\'s kind and is {"data": base64, "mimetype": "image/png"}.'
         )
-    try:
-        data = base64.b64decode(str(value.get("data", "")), validate=True)
-    except binascii.Error as error:
-        raise BadInputError("media.data must be base64.") from error
+    data = _data(value)
     mimetype, file_name = value.get("mimetype"), value.get("file_name", "file")
     if not isinstance(mimetype, str) or "/" not in mimetype or not mimetype.isprintable():
         raise BadInputError('media.mimetype must be a type such as "image/png".')
     if not isinstance(file_name, str) or len(file_name) > LONGEST_NAME:
         raise BadInputError(f"media.file_name must be text of at most {LONGEST_NAME} characters.")
     return Upload(data, mimetype, file_name)
+
+
+def _data(told: Json) -> bytes:
+    """Return the file, or as many zeros as `size_bytes` says: a large file that no request has to carry."""
+    if "data" not in told and "size_bytes" in told:
+        return bytes(_whole(told, "size_bytes", 0, most=LARGEST_FILE_BYTES))
+    try:
+        return base64.b64decode(str(told.get("data", "")), validate=True)
+    except binascii.Error as error:
+        raise BadInputError("media.data must be base64.") from error

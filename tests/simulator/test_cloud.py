@@ -187,3 +187,9 @@ async def test_a_status_webhook_is_switched_off_until_a_reset(cloud: Outside, re
     await cloud.send_cloud(**TEXT)
     await until(lambda: len(receiver.statuses()) == 2)
     assert len({one["id"] for one in receiver.statuses()}) == 1
+
+
+async def test_an_app_subscribes_to_the_account_and_to_no_other(cloud: Outside):
+    mine = await cloud.client.post("/cloud/v23.0/102290129340398/subscribed_apps", headers=BEARER)
+    other = await cloud.client.post("/cloud/v23.0/1/subscribed_apps", headers=BEARER)
+    assert (mine.json(), other.status_code) == ({"success": True}, 400)

@@ -180,3 +180,23 @@ async def test_what_a_cloud_customer_cannot_do_gets_a_sentence(cloud: Outside, o
 async def test_a_number_that_nobody_connected_says_so(outside: Outside):
     answer = await write(outside, text="hi")
     assert (answer.status_code, "POST /sim/cloud" in answer.json()["error"]) == (400, True)
+
+
+async def test_a_large_file_is_made_of_zeros_and_can_be_gone(cloud: Outside):
+    media = {"size_bytes": 3_000_000, "mimetype": "application/zip", "file_name": "plans.zip"}
+    await write(cloud, kind="document", media=media)
+    media_id, bearer = message(cloud)["document"]["id"], {"Authorization": f"Bearer {ACCESS_TOKEN}"}
+    node = (await cloud.client.get(f"/cloud/v23.0/{media_id}", headers=bearer)).json()
+    assert (
+        node["file_size"] == len((await cloud.client.get(node["url"], headers=bearer)).content) == 3_000_000
+    )
+    assert (await cloud.client.delete(f"/sim/media/{media_id}")).json() == {"forgotten": True}
+    gone = await cloud.client.get(f"/cloud/v23.0/{media_id}", headers=bearer)
+    assert (gone.status_code, gone.json()["error"]["code"]) == (400, 100)
+    assert (await cloud.client.get(node["url"], headers=bearer)).status_code == 404
+
+
+async def test_any_other_field_of_the_account_can_be_told(cloud: Outside):
+    told = {"field": "account_update", "value": {"event": "VERIFIED_ACCOUNT"}}
+    assert (await cloud.client.post("/sim/cloud/change", json=told)).json() == {"webhook_status": 200}
+    assert cloud.receiver.changes("account_update") == [{"event": "VERIFIED_ACCOUNT"}]
