@@ -90,4 +90,8 @@ MATRIX: Mapping[str, Fault] = {
     ),
     "F32": Fault("alive but stuck: a blocked loop, a dead socket", "replaced, and not reported healthy"),
     "F33": Fault("a random soak of all the above", "I1–I11; the seed replays it"),
+    "F34": Fault(
+        "whole conversations told in any order, each event up to three times, to four api and three workers",
+        "the same is stored, in order; one reply a burst, none after a person took over",
+    ),
 }
