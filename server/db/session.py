@@ -14,8 +14,9 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
@@ -86,12 +87,15 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=session_wait_s,
-            pool_pre_ping=True,
+            # The library sends nothing of its own: a transaction and its scope are begun in one round trip,
+            # and whether a connection is fit for one is known without asking.
+            isolation_level="AUTOCOMMIT",
             # A statement's parameters may be a customer's words; errors reach logs.
             hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_unfit)
         self.announce: Announce = _announce_nothing
 
     async def aclose(self) -> None:
@@ -117,9 +121,10 @@ class Database:
         session.outbox = []
         try:
             async with session:
-                await _scope(session, business_ids, credentials, user_id)
-                yield session
-                await session.commit()
+                begin = tenancy.begin_statement(business_ids, credentials, user_id)
+                async with _begun(await driver_of(session), begin):
+                    yield session
+                    await session.flush()
         except (DBAPIError, InterfaceError) as error:
             _raise_if_unavailable(error.orig)
             raise
@@ -141,15 +146,9 @@ class Database:
         self, *business_ids: int, credentials: Iterable[str] = ()
     ) -> AsyncIterator[asyncpg.Connection]:
         """Lend a bare connection inside a transaction with a scope, committed at the end."""
-        async with self.driver() as connection:
-            await connection.execute(tenancy.begin_statement(business_ids, credentials))
-            try:
-                yield connection
-            except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
-                raise
-            await connection.execute("COMMIT")
+        begin = tenancy.begin_statement(business_ids, credentials)
+        async with self.driver() as connection, _begun(connection, begin):
+            yield connection
 
     async def ping(self) -> None:
         """Raise StoreUnavailableError unless PostgreSQL answers."""
@@ -184,8 +183,8 @@ class Database:
             raise StartRefusedError(f"PostgreSQL 17 or newer is needed at DATABASE_URL: {error}") from error
 
     def raw_connection(self) -> AsyncConnection:
-        """Return an unscoped connection, for migrations and their drift check."""
-        return self._engine.connect()
+        """Return an unscoped connection, for migrations and their drift check; whoever asks commits."""
+        return self._engine.execution_options(isolation_level="READ COMMITTED").connect()
 
 
 def _server_settings(role: str | None, statement_timeout_s: float) -> dict[str, str]:
@@ -211,21 +210,24 @@ async def driver_of(session: Session) -> asyncpg.Connection:
     return (await connection.get_raw_connection()).driver_connection
 
 
-async def _scope(
-    session: Session, business_ids: Sequence[int], credentials: Sequence[str], user_id: UUID | None
-) -> None:
-    await session.execute(
-        text(
-            "SELECT set_config('prosaas.businesses', :businesses, true),"
-            " set_config('prosaas.credentials', :credentials, true),"
-            " set_config('prosaas.user', :user, true)"
-        ),
-        {
-            "businesses": tenancy.business_list(business_ids),
-            "credentials": tenancy.credential_list(credentials),
-            "user": tenancy.user_setting(user_id),
-        },
-    )
+@asynccontextmanager
+async def _begun(connection: asyncpg.Connection, begin: str) -> AsyncIterator[None]:
+    """Commit what the block does on a connection, or take it back."""
+    await connection.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+
+
+def _refuse_unfit(dbapi_connection: DBAPIConnection, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that was lost, or left in the midst of a transaction."""
+    connection: asyncpg.Connection = dbapi_connection.driver_connection
+    if connection.is_closed() or connection.is_in_transaction():
+        raise DisconnectionError
 
 
 def _raise_if_unavailable(original: BaseException | None) -> None:

@@ -38,11 +38,12 @@ def credential_list(digests: Iterable[str]) -> str:
     return ",".join(told)
 
 
-def begin_statement(business_ids: Iterable[int], digests: Iterable[str]) -> str:
-    """Return what opens a transaction with its scope in one round trip; numbers and digests only."""
+def begin_statement(business_ids: Iterable[int], digests: Iterable[str], user_id: UUID | None = None) -> str:
+    """Return what opens a transaction with its scope in one round trip; numbers, digests and a UUID only."""
     return (
         f"BEGIN; SET LOCAL prosaas.businesses = '{business_list(business_ids)}';"
-        f" SET LOCAL prosaas.credentials = '{credential_list(digests)}'"
+        f" SET LOCAL prosaas.credentials = '{credential_list(digests)}';"
+        f" SET LOCAL prosaas.\"user\" = '{user_setting(user_id)}'"
     )
 
 
