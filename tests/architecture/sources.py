@@ -45,6 +45,14 @@ class Source:
             if isinstance(node, ast.Attribute):
                 yield node.lineno, ast.unparse(node)
 
+    def statements(self) -> Iterator[tuple[int, str]]:
+        """Yield line and text of every string that is executed as it stands, such as `"COMMIT"`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".execute") and node.args:
+                told = node.args[0]
+                if isinstance(told, ast.Constant) and isinstance(told.value, str):
+                    yield node.lineno, told.value
+
 
 @cache
 def sources(*folders: str) -> tuple[Source, ...]:

@@ -56,8 +56,9 @@ def test_only_the_unit_of_work_commits():
     found = {
         one.path: line
         for one in sources("server")
-        for line, name in one.attributes()
-        if name.endswith(".commit") and one.path not in COMMITS
+        for line, name in [*one.attributes(), *one.statements()]
+        if name.endswith(".commit") or name == "COMMIT"
+        if one.path not in COMMITS
     }
 
     assert found == {}
@@ -125,8 +126,8 @@ def test_every_exception_is_still_needed(listed):
     used = {
         one.path
         for one in sources("server")
-        for _, name in one.attributes()
-        if name.endswith((".commit", "os.environ", "os.getenv")) or CLOCK.search(name)
+        for _, name in [*one.attributes(), *one.statements()]
+        if name.endswith((".commit", "COMMIT", "os.environ", "os.getenv")) or CLOCK.search(name)
     }
 
     assert set(listed) - used == set()

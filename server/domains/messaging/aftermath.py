@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from server.db import Session
-from server.domains.messaging import inbox, own, queries
+from server.domains.messaging import inbox, own, queries, standing
 from server.domains.messaging.answering import Place, stay_silent, why_silent_now
 from server.domains.messaging.intake import Question, find_question, take
 from server.domains.messaging.models import Message
@@ -109,7 +109,7 @@ async def call_if_in_doubt(run: Run, key: str, tries: int) -> None:
         message, found = await queries.lock_sending(session, key), await find_effect(session, key)
         if message is None or found is None or found.tries != tries:
             return
-        if not _is_in_doubt(message, found.result) or await queries.went_on(session, message.id):
+        if not _is_in_doubt(message, found.result) or await standing.went_on(session, message.id):
             return
         log.warning("reply_in_doubt", message_id=str(message.id), why=found.result.reason)
         await queries.mark_needs_person(session, conversation_id)

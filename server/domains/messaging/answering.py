@@ -12,7 +12,7 @@ from typing import Any
 
 from server.db import Session
 from server.domains import assistant, contacts
-from server.domains.messaging import consents, inbox, own, queries
+from server.domains.messaging import consents, inbox, own, queries, standing
 from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
@@ -122,8 +122,8 @@ async def why_silent_now(
 ) -> str | None:
     """Lock the conversation and return why its message must not be answered now, if so."""
     await queries.lock_conversation(session, question.conversation_id)
-    standing = await queries.read_standing(session, question.message_id)
-    silence = why_silent(standing)
+    found = await standing.read_standing(session, question.message_id)
+    silence = why_silent(found)
     if silence is not None or lane is None:
         return silence
     for waiting in await inbox.list_waiting(session, lane=lane.lane, job_id=lane.job_id):
@@ -152,7 +152,7 @@ async def _why_overtaken(
 
 async def _why_useless(session: Session, question: Question, draft: assistant.Draft) -> str | None:
     """Return why a draft would help nobody; a conversation that needs a person is marked all the same."""
-    if draft.hands_over and await queries.was_told_to_wait(session, question.conversation_id):
+    if draft.hands_over and await standing.was_told_to_wait(session, question.conversation_id):
         return TOLD_TO_WAIT
     if not draft.text.strip():
         await queries.mark_needs_person(session, question.conversation_id)

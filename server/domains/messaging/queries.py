@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from server.db import Session
 from server.domains.messaging import announcing
 from server.domains.messaging.models import Channel, Conversation, ConversationSession, Message
-from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, PauseReason, Standing
+from server.domains.messaging.rules import PauseReason
 from server.ports import DeliveryStatus
 
 
@@ -54,25 +54,6 @@ class Change:
     details: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a conversation, as someone who continues it needs it."""
-
-    author: str
-    kind: str
-    text: str | None
-    stored_at: datetime
-
-
-@dataclass(frozen=True)
-class Known:
-    """Whom a conversation is with, and the summaries of its earlier sessions, the newest first."""
-
-    contact_id: UUID
-    contact_name: str | None
-    summaries: Sequence[str]
-
-
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
 OPEN_CONVERSATION = """
 INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
@@ -81,58 +62,6 @@ ON CONFLICT (channel_id, contact_id) DO UPDATE
 SET address = CASE WHEN :keeps_address THEN conversation.address ELSE excluded.address END,
     last_message_at = greatest(conversation.last_message_at, excluded.last_message_at)
 RETURNING id
-"""
-STANDING = """
-SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conversation_answers,
-       coalesce(conversation.ai_paused_until > now(), false) AS is_paused,
-       EXISTS (SELECT FROM message AS newer
-               WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
-                 AND newer.author = 'customer'
-                 AND NOT newer.details ?| array['may_be_answered', 'given_up']) AS is_newer_stored,
-       EXISTS (SELECT FROM message AS newer
-               WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
-                 AND newer.author = 'person' AND newer.kind <> 'reaction') AS is_person_later,
-       mine.details ? 'deleted' AS is_withdrawn,
-       EXISTS (SELECT FROM message AS newer
-               JOIN message AS answer ON answer.answers_message_id = newer.id AND answer.status <> 'failed'
-               WHERE newer.conversation_id = conversation.id AND newer.position < mine.position
-                 AND newer.author = 'customer'
-                 AND newer.sent_at > mine.sent_at + cast(:late AS interval)) AS is_late
-FROM message AS mine
-JOIN conversation ON conversation.id = mine.conversation_id
-JOIN business ON business.id = conversation.business_id
-WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
-"""
-HISTORY = """
-SELECT author, kind, text, created_at FROM message
-WHERE conversation_id = live_conversation(:conversation_id) AND position <= :position AND status <> 'failed'
-  AND kind <> 'reaction' AND (position = :position OR NOT details ? 'deleted')
-ORDER BY position DESC LIMIT :limit
-"""
-KNOWN = """
-SELECT conversation.contact_id, contact.name AS contact_name,
-       ARRAY(SELECT ended.summary FROM conversation_session AS ended
-             WHERE ended.conversation_id = conversation.id AND ended.summary IS NOT NULL
-             ORDER BY ended.opened_at DESC, ended.id LIMIT :summaries) AS summaries
-FROM conversation JOIN contact ON contact.id = conversation.contact_id
-WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1
-"""
-WAS_TOLD = """
-SELECT conversation.needs_person AND coalesce((
-    SELECT message.details ? 'hands_over' FROM message
-    WHERE message.conversation_id = conversation.id AND message.direction = 'out'
-      AND message.status <> 'failed' AND message.kind <> 'reaction'
-    ORDER BY message.position DESC LIMIT 1), false) AS was_told
-FROM conversation WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1
-"""
-# A person has looked since, or the customer has heard something newer of ours.
-WENT_ON = """
-SELECT EXISTS (
-    SELECT FROM message AS later
-    WHERE later.conversation_id = mine.conversation_id AND later.position > mine.position
-      AND (later.author = 'person' AND later.kind <> 'reaction'
-           OR later.author = 'assistant' AND later.status IN ('sent', 'delivered', 'read'))) AS went_on
-FROM message AS mine WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
 """
 # A customer's message that was stored and not dealt with, with all that answering it takes.
 QUESTION = """
@@ -358,41 +287,6 @@ async def queue_again(session: Session, message_id: UUID) -> None:
         .where(Message.id == message_id, Message.status == "failed")
         .values(status="queued", status_reason=None, status_at=func.now())
     )
-
-
-async def read_standing(session: Session, message_id: UUID) -> Standing:
-    """Return how a conversation stands towards one of its messages."""
-    row = (await session.execute(text(STANDING), {"message_id": message_id, "late": LATE})).one()
-    return Standing(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
-
-
-async def read_history(
-    session: Session, conversation_id: UUID, *, until_position: int, limit: int
-) -> list[Line]:
-    """Return what was said up to a message, by everyone, oldest first."""
-    rows = await session.execute(
-        text(HISTORY), {"conversation_id": conversation_id, "position": until_position, "limit": limit}
-    )
-    return [Line(row.author, row.kind, row.text, row.created_at) for row in rows][::-1]
-
-
-async def read_known(session: Session, conversation_id: UUID) -> Known:
-    """Return whom a conversation is with, and what earlier sessions of it were about."""
-    row = await session.execute(
-        text(KNOWN), {"conversation_id": conversation_id, "summaries": EARLIER_SESSIONS}
-    )
-    return Known(**row.one()._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
-
-
-async def was_told_to_wait(session: Session, conversation_id: UUID) -> bool:
-    """Tell whether the last thing the customer heard is that a person will answer, and nobody did yet."""
-    found = await session.scalar(text(WAS_TOLD), {"conversation_id": conversation_id})
-    return bool(found)
-
-
-async def went_on(session: Session, message_id: UUID) -> bool:
-    """Tell whether a person wrote after a message of ours, or a later answer is known to have gone out."""
-    return bool(await session.scalar(text(WENT_ON), {"message_id": message_id}))
 
 
 async def mark_needs_person(session: Session, conversation_id: UUID) -> None:

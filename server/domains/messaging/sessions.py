@@ -13,8 +13,8 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains import assistant
 from server.domains.messaging import inbox
-from server.domains.messaging.queries import Line
 from server.domains.messaging.rules import SESSION_IDLE
+from server.domains.messaging.standing import Line
 from server.domains.messaging.telling import turns
 from server.queue import Changed, Run
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import assistant
-from server.domains.messaging import queries
+from server.domains.messaging import standing
 from server.domains.messaging.intake import Question
-from server.domains.messaging.queries import Line
 from server.domains.messaging.rules import HISTORY_TURNS, QUICK_LINES
+from server.domains.messaging.standing import Line
 from server.ports import ChatTurn
 
 # Who wrote for the business, where it was not the assistant. It is told, and told not to write so itself.
@@ -45,10 +45,10 @@ class Told:
 
 async def read_told(session: Session, question: Question) -> Told:
     """Read all that an answer needs of its conversation."""
-    history = await queries.read_history(
+    history = await standing.read_history(
         session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
     )
-    known = await queries.read_known(session, question.conversation_id)
+    known = await standing.read_known(session, question.conversation_id)
     name = [f"Name: {known.contact_name}"] if known.contact_name else []
     return Told(known.contact_id, history, assistant.Facts(contact=name, earlier=known.summaries))
 
