@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.api.routes import api_routes
+from server.api.sending import Programs
 from server.domains.messaging import Doors, Receiver
 from server.health import Health
 from server.queue import schedules
@@ -48,8 +49,9 @@ def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) 
 
 
 def machines(house: House) -> list[Route]:
-    """Return the URLs that providers post to."""
-    return api_routes(Receiver(house.database), Doors(house.database), house.outside)
+    """Return the URLs that providers post to, and those of businesses' own programs."""
+    programs = Programs(house.database, house.outside.channels)
+    return [*api_routes(Receiver(house.database), Doors(house.database), house.outside), *programs.routes()]
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

@@ -210,6 +210,9 @@ class MessageChannel(Protocol):
         `key` is the effect's: a provider that lets callers name a message gives it back in its reports.
         """
 
+    def address_of(self, phone: str) -> str:
+        """Return where a message to a phone in E.164 goes that nobody has written from yet."""
+
     async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
         """Show the customer that their message was read and is being answered; raise a ProviderError."""
 
@@ -331,10 +334,7 @@ class WebhookPoster(Protocol):
         """Tell whether another post under this name may be on its way beside those that are."""
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], name: str) -> Posted:
-        """Post a body and return the answer, whatever it says; raise a ProviderError without one.
-
-        ProviderRefusedError means that the address may not be called.
-        """
+        """Post a body and return the answer, whatever it says; raise a ProviderError where none came."""
 
 
 def _keep_sealed(_sealed: str) -> str:

@@ -84,6 +84,10 @@ class WhatsappBridge:
             )
         return Accepted(message_id)
 
+    def address_of(self, phone: str) -> str:
+        """Return a phone's JID."""
+        return f"{phone.removeprefix('+')}@s.whatsapp.net"
+
     async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
         """Do nothing yet: a bridge is told of typing apart."""
 

@@ -80,6 +80,10 @@ class WhatsappCloud:
             )
         return Accepted(message_id)
 
+    def address_of(self, phone: str) -> str:
+        """Return a phone as Meta names it, its digits alone."""
+        return phone.removeprefix("+")
+
     async def show_reading(
         self,
         account: ChannelAccount,

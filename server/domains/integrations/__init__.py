@@ -1,5 +1,6 @@
 """What others are told of, and what their programs may ask: webhooks out, n8n, and the sending API."""
 
+from server.domains.integrations.answered import Answer, answer_once
 from server.domains.integrations.delivering import deliver, give_up
 from server.domains.integrations.emitting import emit
 from server.domains.integrations.endpoints import (
@@ -26,12 +27,14 @@ from server.domains.integrations.rules import EVENTS, TEST
 __all__ = [
     "EVENTS",
     "TEST",
+    "Answer",
     "ApiRequest",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",
     "add_endpoint",
+    "answer_once",
     "change_endpoint",
     "delete_endpoint",
     "deliver",

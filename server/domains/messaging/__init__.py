@@ -21,6 +21,7 @@ from server.domains.messaging.models import (
     InboxEvent,
     Message,
 )
+from server.domains.messaging.programs import Order, Placed, place_order, read_message
 from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
 from server.domains.messaging.reopening import ask_to_reopen, find_hold, list_holds, reopen_channel
 from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
@@ -46,6 +47,8 @@ __all__ = [
     "InboxEvent",
     "Letter",
     "Message",
+    "Order",
+    "Placed",
     "Receiver",
     "TemplateUse",
     "UnknownBusinessError",
@@ -71,7 +74,9 @@ __all__ = [
     "list_holds",
     "mark_sent",
     "pause",
+    "place_order",
     "process_event",
+    "read_message",
     "reopen_channel",
     "resume",
     "send_again",
