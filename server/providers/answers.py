@@ -10,7 +10,12 @@ import httpx
 import orjson
 
 from server.clock import utc_now
+from server.errors import ProviderDownError, ProviderRefusedError
+from server.ports import ChannelAccount
 
+OK = 200
+GONE = frozenset({404, 410})
+REFUSED = frozenset({400, 401, 403})
 UNSAID_S = 30.0
 LONGEST_S = 3600.0
 
@@ -32,6 +37,23 @@ def retry_after_s(answer: httpx.Response) -> float:
     except ValueError:
         seconds = UNSAID_S
     return min(max(seconds, 1.0), LONGEST_S)
+
+
+def refuse_unless_there(answer: httpx.Response, account: ChannelAccount, *, name: str) -> None:
+    """Raise what an answer other than the file itself means: gone for good, or to be asked for again."""
+    if answer.status_code == OK:
+        return
+    if answer.status_code in GONE:
+        raise ProviderRefusedError(f"{name}: the file is gone", account=str(account.channel_id))
+    if answer.status_code in REFUSED:
+        # The address lives for five minutes: the next try asks for a new one.
+        raise ProviderDownError(
+            f"{name}: the file's address is no longer good", account=str(account.channel_id)
+        )
+    raise ProviderDownError(
+        f"{name}: the file cannot be had just now (status {answer.status_code})",
+        account=str(account.channel_id),
+    )
 
 
 def _until(told: str, answer: httpx.Response) -> float:

@@ -6,10 +6,11 @@ They ignore `idempotencyKey`: whatever may have reached one is never sent a seco
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from server.ports import (
     Accepted,
     ChannelAccount,
     ChannelEvent,
+    EventKind,
     IncomingFile,
     Json,
     Outgoing,
@@ -29,8 +31,10 @@ from server.ports import (
     OutgoingText,
     RawEvent,
 )
-from server.providers.answers import json_object, retry_after_s
+from server.providers.answers import json_object, refuse_unless_there, retry_after_s
+from server.providers.loose_json import count_of
 from server.providers.raw_events import usable_id
+from server.providers.whatsapp_bridge_files import file_address, opened
 from server.providers.whatsapp_bridge_reading import read
 from server.providers.whatsapp_bridge_splitting import split
 
@@ -49,6 +53,15 @@ REFUSALS: Mapping[int, str] = {
     404: "has no such address: check the channel's address",
     413: "says the message is too long: send it in parts",
     422: "cannot send this message: check the customer's number",
+}
+# A bridge's body may have 50 MB, and base64 makes a file a third larger.
+MOST_FILE_BYTES = 36 * 2**20
+CHUNK_BYTES = 64 * 1024
+TYPES: Mapping[EventKind, str] = {
+    EventKind.IMAGE: "image",
+    EventKind.VIDEO: "video",
+    EventKind.AUDIO: "audio",
+    EventKind.VOICE: "audio",
 }
 TIMED_OUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
@@ -73,7 +86,7 @@ class WhatsappBridge:
         """Send one thing; `key` travels along as `idempotencyKey` and names the call in the bridge's log."""
         told = _told(outgoing, account)
         answer = await self._post(
-            account, told | {"to": to, "idempotencyKey": key, "tenantId": account.tenant}
+            account, "send", told | {"to": to, "idempotencyKey": key, "tenantId": account.tenant}
         )
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
@@ -88,18 +101,39 @@ class WhatsappBridge:
         """Return a phone's JID."""
         return f"{phone.removeprefix('+')}@s.whatsapp.net"
 
-    async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
-        """Do nothing yet: a bridge is told of typing apart."""
-
-    def open_file(
+    async def show_reading(
         self,
         account: ChannelAccount,
-        media: Json,  # noqa: ARG002 -- the port's shape
-    ) -> AbstractAsyncContextManager[IncomingFile]:
-        """Refuse: no file can be fetched from a bridge yet."""
-        raise ProviderRefusedError(f"{_name(account)} gives no files", account=_id(account))
+        *,
+        to: str,
+        message_id: str,  # noqa: ARG002 -- a bridge marks the chat and not the message
+    ) -> None:
+        """Show the customer that an answer is being written."""
+        answer = await self._post(
+            account, "sendTyping", {"jid": to, "typing": True, "tenantId": account.tenant}
+        )
+        if answer.status_code >= FIRST_REDIRECT:
+            _raise_refusal(answer, account)
 
-    async def _post(self, account: ChannelAccount, body: Mapping[str, object]) -> httpx.Response:
+    @asynccontextmanager
+    async def open_file(self, account: ChannelAccount, media: Json) -> AsyncIterator[IncomingFile]:
+        """Fetch a file from where its message says that it is, and open it if it is encrypted."""
+        url, key = file_address(media, account.base_url)
+        # Nobody calls the bridge's own verbs by way of a file's address: the secret stays here.
+        try:
+            async with self._http.stream("GET", url, timeout=TIMEOUT) as answer:
+                refuse_unless_there(answer, account, name=_name(account))
+                chunks, size = answer.aiter_bytes(CHUNK_BYTES), count_of(answer.headers.get("content-length"))
+                if key is not None:
+                    chunks, size = opened(chunks, key, EventKind(media.get("kind", "document"))), None
+                mimetype = answer.headers.get("content-type", "application/octet-stream")
+                yield IncomingFile(mimetype, size, chunks)
+        except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as error:
+            raise ProviderDownError(
+                f"{_name(account)}: the file broke off ({type(error).__name__})", account=_id(account)
+            ) from error
+
+    async def _post(self, account: ChannelAccount, verb: str, body: Mapping[str, object]) -> httpx.Response:
         # A kept connection that the bridge has just closed would leave us guessing whether it was sent.
         told = {
             "Connection": "close",
@@ -111,7 +145,7 @@ class WhatsappBridge:
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
                 return await self._http.post(
-                    _send_url(account), content=content, headers=headers, timeout=TIMEOUT
+                    _url(account, verb), content=content, headers=headers, timeout=TIMEOUT
                 )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderDownError(
@@ -132,18 +166,34 @@ class WhatsappBridge:
 
 def _told(outgoing: Outgoing, account: ChannelAccount) -> dict[str, object]:
     match outgoing:
+        # A bridge has no field for a quote: the words arrive without it.
         case OutgoingText(text=text):
             return {"type": "text", "text": text}
         # A bridge knows no templates: the customer reads the same words.
         case OutgoingTemplate(text=text):
             return {"type": "text", "text": text}
-        case OutgoingMedia() | OutgoingReaction():
-            raise ProviderRefusedError(f"{_name(account)} sends words alone", account=_id(account))
+        case OutgoingMedia():
+            return _file(outgoing, account)
+        case OutgoingReaction():
+            raise ProviderRefusedError(f"{_name(account)} cannot send reactions", account=_id(account))
 
 
-def _send_url(account: ChannelAccount) -> str:
-    """Return where to send; raise InvalidURL for what an HTTP client would stumble over later."""
-    url = f"{account.base_url.rstrip('/')}/send"
+def _file(media: OutgoingMedia, account: ChannelAccount) -> dict[str, object]:
+    if len(media.content) > MOST_FILE_BYTES:
+        raise ProviderRefusedError(
+            f"{_name(account)} takes files of {MOST_FILE_BYTES // 2**20} MB at most", account=_id(account)
+        )
+    told = {
+        "data": base64.b64encode(media.content).decode(),
+        "mimetype": media.mimetype,
+        "filename": media.file_name,
+    }
+    return {"type": TYPES.get(media.kind, "document"), "media": told, "caption": media.caption or ""}
+
+
+def _url(account: ChannelAccount, verb: str) -> str:
+    """Return a verb's address; raise InvalidURL for what an HTTP client would stumble over later."""
+    url = f"{account.base_url.rstrip('/')}/{verb}"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

@@ -14,6 +14,7 @@ import orjson
 
 from server.ports import EventKind
 from server.providers.loose_json import count_of, list_of, number_of, object_of, text_of
+from server.providers.whatsapp_bridge_files import media_of
 from server.providers.whatsapp_bridge_wrappers import marks_of, unwrapped
 
 NOT_CHAT = frozenset(
@@ -90,6 +91,7 @@ def _file(kind: EventKind) -> Callable[[dict[str, Any]], Content]:
             "file_name": text_of(body.get("fileName")),
             "size_bytes": count_of(body.get("fileLength")),
             "duration_s": count_of(body.get("seconds")),
+            "media": media_of(body, kind),
         }
         return Content(kind, text_of(body.get("caption")), details=details)
 

@@ -26,11 +26,11 @@ from server.ports import (
     OutgoingMedia,
     RawEvent,
 )
-from server.providers.answers import json_object
+from server.providers.answers import json_object, refuse_unless_there
 from server.providers.loose_json import list_of, long_of, object_of, text_of
 from server.providers.raw_events import usable_id
 from server.providers.whatsapp_cloud_errors import error_of
-from server.providers.whatsapp_cloud_files import may_hold_files, refuse_unless_there
+from server.providers.whatsapp_cloud_files import may_hold_files
 from server.providers.whatsapp_cloud_messages import LONGEST_KEY, message_of, recipient_of
 from server.providers.whatsapp_cloud_reading import read
 from server.providers.whatsapp_cloud_splitting import split
