@@ -78,6 +78,7 @@ def pages(house: House, stopping: asyncio.Event) -> Mount:
         public_url=house.settings.public_url,
         simulator_url=house.settings.simulator_url,
         stopping=stopping,
+        outside=house.outside,
     )
     return Mount("/", routes=web_routes(context), middleware=web_middleware())
 

@@ -11,6 +11,7 @@ import jinja2
 
 from server.db import Database
 from server.domains.accounts import Attempts, Login
+from server.ports import Outside
 from server.web.assets import Assets, load_assets
 from server.web.feed import LiveFeed, StreamLimit
 from server.web.keeper import Timekeeper
@@ -33,6 +34,7 @@ class WebContext:
     words: Mapping[Language, Words]
     attempts: Attempts = field(default_factory=Attempts)
     streams: StreamLimit = field(default_factory=StreamLimit)
+    outside: Outside = field(default_factory=lambda: Outside(channels={}))
 
     @property
     def is_secure(self) -> bool:
@@ -48,6 +50,7 @@ def open_web(
     public_url: str,
     simulator_url: str,
     stopping: asyncio.Event,
+    outside: Outside | None = None,
 ) -> WebContext:
     """Read templates, translations and static files, so that no request waits for a disk."""
     assets, templates = _load_look()
@@ -58,6 +61,7 @@ def open_web(
         public_url=public_url.rstrip("/"),
         simulator_url=simulator_url.rstrip("/"),
         stopping=stopping,
+        outside=outside or Outside(channels={}),
         assets=assets,
         templates=templates,
         words=load_words(),

@@ -31,6 +31,11 @@ async def read_form(request: Request) -> Mapping[str, str]:
         raise BadInputError("form_invalid", "The form cannot be read.") from None
 
 
+def is_multipart(request: Request) -> bool:
+    """Tell whether a request brings a file."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/")
+
+
 def require_own_page(
     request: Request, form: Mapping[str, str], *, token: str | None, public_url: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, live, schedule, settings
+from server.web import demo, door, inbox, jobs, live, media, schedule, settings
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -21,6 +21,9 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/enter/{token}", anyone(context, door.enter)),
         Route("/inbox", members(context, inbox.show_inbox)),
         Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
+        Route("/media", members(context, media.upload), methods=["POST"]),
+        Route("/media/{media_id:uuid}", members(context, media.show_media)),
+        Route("/media/{media_id:uuid}/again", members(context, media.fetch_again), methods=["POST"]),
         Route("/jobs", members(context, jobs.show_jobs)),
         Route("/jobs/again", owners(context, jobs.run_again), methods=["POST"]),
         Route("/jobs/cancel", owners(context, jobs.cancel), methods=["POST"]),

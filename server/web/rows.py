@@ -9,33 +9,14 @@ from zoneinfo import ZoneInfo
 
 from server import clock
 from server.domains import messaging
+from server.domains.messaging.attachments import NOTHING, Attached
 from server.domains.messaging.pages import ConversationRow, Journey, MessageRow
+from server.web.bubbles import AUTHORS, KINDS, Bubble, anchor, fingerprint
 from server.web.steps import State, Step, tell_steps
 from server.web.text import duration, inert
 from server.web.words import Words
 
 TONES = 6
-KINDS = {
-    "image": "kind.image",
-    "video": "kind.video",
-    "document": "kind.document",
-    "audio": "kind.audio",
-    "voice": "kind.voice",
-    "sticker": "kind.sticker",
-    "location": "kind.location",
-    "contact": "kind.contact",
-    "reaction": "kind.reaction",
-    "template": "kind.template",
-    "edit": "kind.edit",
-    "delete": "kind.delete",
-    "unsupported": "kind.unsupported",
-}
-AUTHORS = {
-    "customer": "author.customer",
-    "assistant": "author.assistant",
-    "person": "author.person",
-    "api": "author.api",
-}
 STATUSES = {
     "queued": "status.queued",
     "sending": "status.sending",
@@ -76,9 +57,10 @@ EMPTY_MESSAGE: View = dict.fromkeys(
         "side",
         "author",
         "by",
-        "text",
+        "anchor",
         "kind",
-        "kind_word",
+        "nodes_id",
+        "text",
         "status",
         "status_word",
         "reason",
@@ -86,7 +68,7 @@ EMPTY_MESSAGE: View = dict.fromkeys(
         "at",
     ),
     "",
-) | {"position": 0, "sources": []}
+) | {"position": 0, "sources": [], "nodes": []}
 
 
 class Shape:
@@ -97,6 +79,7 @@ class Shape:
         self._words = words
         self._zone = ZoneInfo(time_zone)
         self._folder = folder
+        self._bubble = Bubble(words)
 
     def conversation(self, row: ConversationRow) -> View:
         """Return one line of the inbox, which also heads an open conversation."""
@@ -116,18 +99,20 @@ class Shape:
             "mode": row.answering,
         }
 
-    def message(self, row: MessageRow) -> View:
+    def message(self, row: MessageRow, attached: Attached = NOTHING) -> View:
         """Return one bubble."""
-        kind = KINDS.get(row.kind)
+        nodes = self._bubble.nodes(row, attached)
         return {
             "id": str(row.id),
             "position": row.position,
             "side": row.direction,
             "author": row.author,
             "by": "" if row.author == "customer" else self._words(AUTHORS[row.author]),
-            "kind": row.kind if kind else "",
-            "kind_word": self._words(kind) if kind else "",
+            "anchor": anchor(row.id),
+            "kind": row.kind if row.kind in KINDS else "",
             "text": inert(row.text or ""),
+            "nodes": nodes,
+            "nodes_id": fingerprint(nodes),
             "status": row.status,
             "status_word": self._words(STATUSES[row.status]) if row.direction == "out" else "",
             "reason": self._reason(row.status_reason) if _is_explained(row) else "",

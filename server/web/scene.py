@@ -10,6 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from server.db import Session
+from server.domains.messaging.attachments import NOTHING
 from server.domains.messaging.pages import (
     ConversationPage,
     Journey,
@@ -79,11 +80,15 @@ async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Sc
     return Scene(
         conversations=[shape.conversation(row) for row in rows],
         opened=shape.conversation(page.conversation) if page else None,
-        messages=[shape.message(message) for message in page.messages] if page else [],
+        messages=_bubbles(shape, page) if page else [],
         steps=shape.steps(await _journey(session, visit, window, page))
         if window.place is Place.DEMO
         else None,
     )
+
+
+def _bubbles(shape: Shape, page: ConversationPage) -> list[View]:
+    return [shape.message(one, page.attached.get(one.id, NOTHING)) for one in page.messages]
 
 
 async def _journey(

@@ -49,6 +49,7 @@ THREAD_CALLS = {"to_thread", "run_in_executor", "run_in_threadpool", "run_sync_i
 SIDE_DOORS = {
     "server.domains.messaging.receiving": "the webhook's path: plain SQL, apart from the domain's ORM",
     "server.domains.messaging.pages": "what pages read; it writes nothing",
+    "server.domains.messaging.attachments": "what pages read; it writes nothing",
 }
 
 

@@ -24,7 +24,7 @@ class Window:
 
     async def shows(self, selector: str, text: str) -> bool:
         """Wait until an element of the page says this."""
-        return await _until(lambda: self._says(selector, text))
+        return await until(lambda: self._says(selector, text))
 
     async def _says(self, selector: str, text: str) -> bool:
         said = await self.page.locator(selector).all_inner_texts()
@@ -113,7 +113,7 @@ async def test_the_inbox_returns_to_the_log_in_page_when_the_session_ends(
     await window.page.goto(f"{site.url}/inbox?lang=en")
     await shops.dana.connection.execute("DELETE FROM login_session")
     site.hints.tell(shops.dana.business_id)
-    assert await _until(lambda: _is_at(window.page, "/login"))
+    assert await until(lambda: _is_at(window.page, "/login"))
 
 
 async def test_the_jobs_page_follows_its_lists_and_what_is_ticked_stays_ticked(
@@ -153,7 +153,7 @@ async def _is_at(page: Page, path: str) -> bool:
     return path in page.url
 
 
-async def _until(holds: Callable[[], Awaitable[bool]]) -> bool:
+async def until(holds: Callable[[], Awaitable[bool]]) -> bool:
     async with asyncio.timeout(8):
         while not await holds():
             await asyncio.sleep(0.05)

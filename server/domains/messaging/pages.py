@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from server.db import Session
+from server.domains.messaging.attachments import Attached, read_attached
 from server.queue import Asked
 from server.queue.catalog import WebhookProcess
 
@@ -50,10 +51,11 @@ class MessageRow:
 
 @dataclass(frozen=True)
 class ConversationPage:
-    """A conversation with its newest messages, oldest first."""
+    """A conversation with its newest messages, oldest first, and what hangs on some of them."""
 
     conversation: ConversationRow
     messages: Sequence[MessageRow]
+    attached: Mapping[UUID, Attached] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,13 @@ WHERE conversation.business_id = :business_id
 ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
 """
 ONE = "WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1"
+# A reaction is shown under its message; by itself only where we do not have that one.
 MESSAGES = """
 SELECT id, position, direction, author, kind, text, details, sources, status, status_reason, created_at
-FROM message WHERE conversation_id = :conversation_id ORDER BY position DESC LIMIT :limit
+FROM message WHERE conversation_id = :conversation_id AND (kind <> 'reaction' OR text <> '' AND NOT EXISTS (
+    SELECT FROM message AS target WHERE target.business_id = message.business_id
+    AND target.channel_id = message.channel_id AND target.provider_id = message.details ->> 'target'))
+ORDER BY position DESC LIMIT :limit
 """
 # An event that was not looked at yet may turn out to be a receipt or an echo of ours: the first is
 # told by its id, the second by a message of ours that already has it.
@@ -187,7 +193,8 @@ async def read_conversation(
         return None
     found = await session.execute(text(MESSAGES), {"conversation_id": conversation_id, "limit": limit})
     messages = [MessageRow(**message._mapping) for message in found]  # noqa: SLF001 -- SQLAlchemy's public name
-    return ConversationPage(_conversation(row), messages[::-1])
+    attached = await read_attached(session, [message.id for message in messages])
+    return ConversationPage(_conversation(row), messages[::-1], attached)
 
 
 async def read_addressees(session: Session, effect_keys: Sequence[str]) -> dict[str, Addressee]:

@@ -81,7 +81,10 @@ MARK_GIVEN_UP = """
 UPDATE message SET details = details || '{"given_up": true}' WHERE id = :id AND NOT details ? 'given_up'
 """
 CHANGE = """
-UPDATE message SET text = :text, details = message.details || :details
+UPDATE message SET text = :text, details = message.details || :details || CASE
+    WHEN cast(:details AS jsonb) ? 'edited' AND message.text <> :text THEN jsonb_build_object(
+        'earlier', coalesce(message.details -> 'earlier', '[]') || to_jsonb(message.text))
+    ELSE '{}' END
 FROM conversation
 WHERE message.business_id = :business_id AND message.channel_id = :channel_id
   AND message.provider_id = :provider_id AND message.direction = :direction

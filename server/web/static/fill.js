@@ -1,5 +1,7 @@
 // Puts a row's values into markup the server made: text as text, attributes the markup itself names.
 
+import { elementOf } from "./nodes.js";
+
 const AUTHOR_ICONS = { person: "i-hand" };
 const STATUS_ICONS = { sent: "i-tick", delivered: "i-ticks", read: "i-ticks", failed: "i-alert" };
 
@@ -17,6 +19,11 @@ function item(text) {
 }
 
 export function fill(root, data) {
+  each(root, "data-nodes", (element, known) => {
+    if (known === data.nodes_id) return;
+    element.dataset.nodes = data.nodes_id;
+    element.replaceChildren(...data.nodes.map(elementOf));
+  });
   root.dataset.id = data.id;
   each(root, "data-text", (element, name) => {
     if (element.textContent !== data[name]) element.textContent = data[name];
