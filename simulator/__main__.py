@@ -9,6 +9,10 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from simulator.app import create_app
+from simulator.cloud_control import parse_connection
+from simulator.cloud_number import Connection
+from simulator.errors import BadInputError
+from simulator.jsontypes import parse_object
 from simulator.log import configure_logging
 from simulator.server import SimulatorServer
 from simulator.settings import Settings
@@ -38,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="URL",
         help="origin of a page that may show the phone in a frame; may be given several times",
+    )
+    parser.add_argument(
+        "--cloud-env",
+        metavar="NAME",
+        help="environment variable with the JSON that POST /sim/cloud takes, to connect the Cloud number",
     )
     _add_behaviour(parser)
     return parser
@@ -92,8 +101,20 @@ def _settings(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
     )
 
 
-async def _serve(settings: Settings, *, host: str, port: int) -> None:
+def _connection(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Connection | None:
+    told = os.environ.get(arguments.cloud_env or "", "")
+    if not told:
+        return None
+    try:
+        return parse_connection(parse_object(told.encode()))
+    except BadInputError as error:
+        parser.error(f"{arguments.cloud_env}: {error}")
+
+
+async def _serve(settings: Settings, connection: Connection | None, *, host: str, port: int) -> None:
     world = World(settings)
+    if connection:
+        world.cloud.agree(connection)
     await SimulatorServer(create_app(world), world, host=host, port=port).serve()
 
 
@@ -105,12 +126,12 @@ def main() -> int:
     """Serve until told to stop."""
     parser = _parser()
     arguments = parser.parse_args()
-    settings = _settings(parser, arguments)
+    settings, connection = _settings(parser, arguments), _connection(parser, arguments)
     configure_logging(arguments.log_format)
     # uvicorn stops in order on SIGTERM and then raises it once more: being told to stop is no failure.
     signal.signal(signal.SIGTERM, _end_well)
     try:
-        asyncio.run(_serve(settings, host=arguments.host, port=arguments.port))
+        asyncio.run(_serve(settings, connection, host=arguments.host, port=arguments.port))
     except KeyboardInterrupt:
         return 0
     return 0

@@ -19,7 +19,7 @@ _TEMPLATE_STATUSES = frozenset({"APPROVED", "REJECTED", "PAUSED", "DISABLED", "P
 
 async def connect(request: Request) -> Response:
     """Connect the number to a webhook; `verified` tells whether Meta's check of it passed."""
-    connection = _connection(await read_object(request))
+    connection = parse_connection(await read_object(request))
     verified = await world_of(request).cloud.connect(connection)
     return JSONResponse(
         {
@@ -76,7 +76,8 @@ def _new_template(body: Json, *, number: int) -> Json:
     }
 
 
-def _connection(body: Json) -> Connection:
+def parse_connection(body: Json) -> Connection:
+    """Read what `POST /sim/cloud` takes; raises BadInputError with a sentence that names the field."""
     known = {field.name for field in fields(Connection)}
     unknown = sorted(set(body) - known)
     if unknown:

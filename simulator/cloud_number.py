@@ -93,6 +93,11 @@ class CloudNumber:
 
     async def connect(self, connection: Connection) -> bool:
         """Take on a connection and verify its webhook as Meta does; returns whether it verified."""
+        self.agree(connection)
+        return await self._verify(connection)
+
+    def agree(self, connection: Connection) -> None:
+        """Take on a connection whose webhook was verified before."""
         self.forget_deliveries()
 
         def seal(envelope: Json) -> tuple[bytes, dict[str, str]]:
@@ -102,7 +107,6 @@ class CloudNumber:
         webhook = Webhook(connection.webhook_url, seal, lambda status: status != httpx.codes.OK, delays_s)
         self._connection, self._poster = connection, WebhookPoster(webhook, self._client)
         self.sends_receipts = connection.sends_receipts
-        return await self._verify(connection)
 
     async def _verify(self, connection: Connection) -> bool:
         challenge = str(secrets.randbelow(10**10))

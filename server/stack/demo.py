@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from server.stack.programs import DEMO_BUSINESS_ID
 
 NAME = "מנעולי דנה"
 OWNER_EMAIL = "dana@example.test"
+# The simulator's own, which no real number at Meta has.
+PHONE_NUMBER_ID, WABA_ID = "106540352242922", "102290129340398"
 OWNER_NAME = "דנה לוי"
 
 
@@ -64,6 +67,36 @@ async def seed(demo: Demo) -> str:
             return await _link(session, owner_id, demo.public_url)
     finally:
         await database.aclose()
+
+
+async def connect_simulated_number(demo: Demo) -> dict[str, str]:
+    """Give the demo business the simulator's number at Meta; returns what the simulator is told of it.
+
+    Its secrets are new at each start; the owner's other channels stay as they are.
+    """
+    access_token, app_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    cipher = Cipher(demo.secret_key)
+    number = messaging.CloudNumber(
+        phone_number_id=PHONE_NUMBER_ID, waba_id=WABA_ID, access_token=access_token, app_secret=app_secret
+    )
+    database = _as_api(demo.database_url)
+    try:
+        async with _transaction(database) as session:
+            channel_id = await messaging.connect_cloud(
+                session, DEMO_BUSINESS_ID, number=number, cipher=cipher
+            )
+            channels = await messaging.list_channels(session)
+    finally:
+        await database.aclose()
+    sealed = next(channel.verify_token_encrypted for channel in channels if channel.id == channel_id)
+    return {
+        "channel_id": str(channel_id),
+        "access_token": access_token,
+        "app_secret": app_secret,
+        "verify_token": cipher.decrypt(sealed),
+        "phone_number_id": PHONE_NUMBER_ID,
+        "waba_id": WABA_ID,
+    }
 
 
 async def new_admin_link(database_url: str, public_url: str) -> str:

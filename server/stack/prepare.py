@@ -13,23 +13,23 @@ from pathlib import Path
 
 from server.db.migrate import upgrade
 from server.errors import ProsaasError
-from server.stack.demo import Demo, seed
+from server.stack.demo import Demo, connect_simulated_number, seed
 
 
-async def prepare(demo: Demo) -> str:
-    """Bring the database to where the roles can start; returns the admin link."""
+async def prepare(demo: Demo) -> dict[str, object]:
+    """Bring the database to where the roles can start; returns the admin link and the simulated number."""
     await upgrade(demo.database_url)
-    return await seed(demo)
+    return {"admin_link": await seed(demo), "number": await connect_simulated_number(demo)}
 
 
 def main() -> int:
     """Run with the environment of a role, INTERNAL_SECRET and PREPARE_RESULT; returns the exit code."""
     try:
-        admin_link = asyncio.run(prepare(Demo.from_environment(os.environ)))
+        prepared = asyncio.run(prepare(Demo.from_environment(os.environ)))
     except ProsaasError as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
-    Path(os.environ["PREPARE_RESULT"]).write_text(json.dumps({"admin_link": admin_link}), encoding="utf-8")
+    Path(os.environ["PREPARE_RESULT"]).write_text(json.dumps(prepared), encoding="utf-8")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -53,19 +54,27 @@ def role_program(role: Role, where: Addresses) -> Program:
     )
 
 
-def simulator_program(where: Addresses) -> Program:
-    """Return the program of the simulated outside world; its secret stays off the command line."""
+def simulator_program(where: Addresses, number: Mapping[str, str] | None = None) -> Program:
+    """Return the program of the simulated outside world; its secrets stay off the command line.
+
+    `number` is the simulated number at Meta, where the business has it: its secrets and its channel's id.
+    """
     # Not PUBLIC_URL: behind a proxy that address may be unreachable from here.
-    webhook_url = f"{url_of(where.host, where.ports[Role.API])}/webhook/whatsapp/incoming"
+    webhooks = f"{url_of(where.host, where.ports[Role.API])}/webhook/whatsapp"
+    cloud = dict(number or {})
+    if cloud:
+        cloud["webhook_url"] = f"{webhooks}/cloud/{cloud.pop('channel_id')}"
     return Program(
         name="simulator",
         argv=(
             *(sys.executable, "-m", "simulator", "--port", str(where.ports["simulator"])),
-            *("--bridge-webhook-url", webhook_url, "--bridge-secret-env", "SIM_BRIDGE_SECRET"),
+            *("--bridge-webhook-url", f"{webhooks}/incoming", "--bridge-secret-env", "SIM_BRIDGE_SECRET"),
             *("--tenant", f"business_{DEMO_BUSINESS_ID}", "--parent-origin", where.public_url),
             *("--parent-origin", f"http://localhost:{where.ports[Role.API]}"),
+            *("--cloud-env", "SIM_CLOUD"),
         ),
-        env=_environment() | {"SIM_BRIDGE_SECRET": where.internal_secret},
+        env=_environment()
+        | {"SIM_BRIDGE_SECRET": where.internal_secret, "SIM_CLOUD": json.dumps(cloud) if cloud else ""},
         stop_grace_s=1.0,
         ready=ready_at(where.ports["simulator"], "/healthz"),
     )
@@ -74,7 +83,7 @@ def simulator_program(where: Addresses) -> Program:
 def shared_environment(where: Addresses) -> dict[str, str]:
     """Return the environment that the four roles have in common."""
     return (
-        {"DRAIN_GRACE_S": _DRAIN_GRACE_S}
+        {"DRAIN_GRACE_S": _DRAIN_GRACE_S, "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud"}
         | _environment()
         | {
             "HOST": where.host,

@@ -71,8 +71,8 @@ async def _start(settings: StackSettings, data: DataDir, supervisor: Supervisor)
     servers = _choose_servers(settings, data, set(ports.values()))
     where = _addresses(settings, data, servers, ports)
     await _start_servers(servers, supervisor)
-    admin_link = await _prepare(where, supervisor)
-    await supervisor.start_stage(simulator_program(where))
+    admin_link, number = await _prepare(where, supervisor)
+    await supervisor.start_stage(simulator_program(where, number))
     await supervisor.start_stage(*(role_program(role, where) for role in _ROLES))
     _announce(where, admin_link, supervisor)
 
@@ -126,7 +126,7 @@ async def _start_servers(servers: Servers, supervisor: Supervisor) -> None:
         await servers.postgres.ensure_database(DATABASE)
 
 
-async def _prepare(where: Addresses, supervisor: Supervisor) -> str:
+async def _prepare(where: Addresses, supervisor: Supervisor) -> tuple[str, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="prosaas-") as folder:
         result = Path(folder) / "result.json"
         program = Program(
@@ -144,7 +144,8 @@ async def _prepare(where: Addresses, supervisor: Supervisor) -> str:
             child.kill()
         if code != 0:
             raise StartRefusedError("The database could not be prepared: the log above says why.")
-        return str(json.loads(result.read_text(encoding="utf-8"))["admin_link"])
+        prepared = json.loads(result.read_text(encoding="utf-8"))
+        return prepared["admin_link"], prepared["number"]
 
 
 def _announce(where: Addresses, admin_link: str, supervisor: Supervisor) -> None:

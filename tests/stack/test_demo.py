@@ -11,7 +11,7 @@ from server.db import Database
 from server.db.tenancy import credential_digest
 from server.domains import accounts
 from server.errors import StartRefusedError
-from server.stack.demo import Demo, new_admin_link, seed
+from server.stack.demo import Demo, connect_simulated_number, new_admin_link, seed
 
 COUNTS = """
     SELECT (SELECT count(*) FROM business), (SELECT count(*) FROM user_account),
@@ -69,6 +69,19 @@ async def test_the_bridge_follows_the_secret_and_address_of_each_start(demo):
 
     channel = await fetch(demo.database_url, "SELECT base_url, token_digest, tenant FROM channel")
     assert tuple(channel) == ("http://127.0.0.1:9/bridge", credential_digest("second secret"), "business_6")
+
+
+async def test_the_simulated_number_keeps_its_channel_and_gets_new_secrets_at_each_start(demo):
+    await seed(demo)
+    first = await connect_simulated_number(demo)
+
+    second = await connect_simulated_number(demo)
+
+    kept = ("channel_id", "verify_token", "phone_number_id", "waba_id")
+    assert [first[name] for name in kept] == [second[name] for name in kept]
+    assert first["app_secret"] != second["app_secret"]
+    numbers = await fetch(demo.database_url, "SELECT count(*) FROM channel WHERE kind = 'whatsapp_cloud'")
+    assert tuple(numbers) == (1,)
 
 
 async def test_the_admin_link_lets_the_owner_in_once(demo):
