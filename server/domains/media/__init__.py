@@ -22,6 +22,7 @@ from server.domains.media.service import (
     forget,
     keep_upload,
     read_whole,
+    sent_as,
     settle,
 )
 from server.domains.media.sniffing import served_as, shown_as
@@ -50,6 +51,7 @@ __all__ = [
     "hold",
     "keep_upload",
     "read_whole",
+    "sent_as",
     "served_as",
     "settle",
     "shown_as",

@@ -28,6 +28,7 @@ from server.domains.media.rules import (
     limit_of,
     plain_name,
 )
+from server.domains.media.sniffing import ARCHIVE, OCTETS
 from server.errors import BadInputError, ProviderRefusedError
 from server.ports import IncomingFile, MediaLimits, MediaStorage, Outside
 from server.queue import enqueue
@@ -152,6 +153,13 @@ async def read_whole(storage: MediaStorage, file: MediaFile) -> bytes:
     """Return all of a stored file, for a provider that takes nothing less; KeyError where it is gone."""
     async with storage.open(file.business_id, file.id) as opened:
         return b"".join([chunk async for chunk in opened.chunks])
+
+
+def sent_as(file: MediaFile) -> str:
+    """Return the type that a provider is told: what the bytes say, where they say it."""
+    if file.mimetype in {None, OCTETS, ARCHIVE}:
+        return file.mimetype_told or OCTETS
+    return file.mimetype or OCTETS
 
 
 def allowed_bytes(limits: MediaLimits) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 OCTETS = "application/octet-stream"
+# Office documents are archives too.
+ARCHIVE = "application/zip"
 # At which byte, which bytes, what it is; the first that fits.
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -21,7 +23,7 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xf9", "audio/aac"),
     (0, b"\x1a\x45\xdf\xa3", "video/webm"),
     (0, b"%PDF-", "application/pdf"),
-    (0, b"PK\x03\x04", "application/zip"),
+    (0, b"PK\x03\x04", ARCHIVE),
 )
 # The brand of an ISO base media file (ISO/IEC 14496-12, §4.3), by how it begins; any other holds video.
 BRANDS = {

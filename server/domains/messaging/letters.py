@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from server.db import Session
+from server.domains import media
 from server.domains.messaging import queries
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
@@ -100,6 +101,8 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
         return known
     message_id = await queries.insert_reply(session, await _said(session, letter, target))
     await queries.name_effect(session, message_id, message_key(message_id, 1))
+    if letter.media_id is not None and await media.attach(session, letter.media_id, message_id) is None:
+        raise media_missing()
     if letter.author == "person" and letter.kind is not EventKind.REACTION:
         await queries.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
     await session.execute(text(TOUCH), {"message_id": message_id, "conversation_id": letter.conversation_id})
@@ -159,9 +162,14 @@ def check(letter: Letter) -> None:
     if letter.kind is EventKind.TEMPLATE and letter.template is None:
         raise BadInputError("template_invalid", "Say which template is to be sent.")
     if letter.kind in SENT_FILES and letter.media_id is None:
-        raise BadInputError("media_missing", "Say which file is to be sent.")
+        raise media_missing()
     if letter.kind is EventKind.REACTION and letter.reacts_to is None:
         raise BadInputError("message_unknown", "Say which message the reaction belongs to.")
+
+
+def media_missing() -> BadInputError:
+    """Return the refusal of a letter whose file is not there, or belongs to another message."""
+    return BadInputError("media_missing", "Say which file is to be sent: choose it again.")
 
 
 async def _find_target(session: Session, business_id: int, conversation_id: UUID) -> Row[Any]:
@@ -179,7 +187,7 @@ async def _find_asked(session: Session, letter: Letter) -> UUID | None:
 
 
 async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
-    details = dict(letter.details)
+    details, kind = dict(letter.details), letter.kind.value
     if letter.user_name:
         details["by"] = letter.user_name
     if letter.template is not None:
@@ -189,7 +197,7 @@ async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
             "body": list(letter.template.body)[:MOST_VARIABLES],
         }
     if letter.media_id is not None:
-        details["media_id"] = str(letter.media_id)
+        kind = await _kind_of_file(session, letter.media_id)
     if letter.reacts_to is not None:
         details["target"] = await _provider_id(session, letter, letter.reacts_to)
     quoted = None if letter.quotes is None else await _provider_id(session, letter, letter.quotes)
@@ -199,7 +207,7 @@ async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
         channel_id=target.channel_id,
         direction="out",
         author=letter.author,
-        kind=letter.kind.value,
+        kind=kind,
         text=letter.text,
         status=DeliveryStatus.QUEUED.value,
         details=details,
@@ -207,6 +215,14 @@ async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
         client_key=letter.client_key,
         sources=letter.sources,
     )
+
+
+async def _kind_of_file(session: Session, media_id: UUID) -> str:
+    """Return as what a file goes: what it is, and not what it was called."""
+    file = await media.get_file(session, media_id)
+    if file is None:
+        raise media_missing()
+    return file.kind
 
 
 async def _provider_id(session: Session, letter: Letter, message_id: UUID) -> str:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from uuid import UUID
 
 from server.db import Session
+from server.domains import media
 from server.domains.messaging import own, queries
 from server.domains.messaging.delivering import Parcel, deliver
 from server.domains.messaging.models import Conversation, Message
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
+from server.errors import BadInputError
 from server.log import get_logger
-from server.ports import DeliveryStatus, EventKind, Outgoing, OutgoingReaction, OutgoingTemplate, OutgoingText
+from server.ports import (
+    DeliveryStatus,
+    EventKind,
+    Outgoing,
+    OutgoingMedia,
+    OutgoingReaction,
+    OutgoingTemplate,
+    OutgoingText,
+)
 from server.queue import EffectState, GivenUp, Run, find_effect, give_up_effects, plan_effect
 
 log = get_logger(__name__)
@@ -36,7 +46,8 @@ async def send_letter(run: Run, message_id: UUID) -> None:
             provider=parcel.channel_kind,
             job_id=run.job_id,
         )
-        outgoing = _outgoing(message)
+        file = await media.find_file_of(session, message_id)
+    outgoing = _outgoing(message) if file is None else await _with_file(run, message, file)
     await deliver(run, parcel, outgoing, also=_nothing_more)
 
 
@@ -84,6 +95,22 @@ def _outgoing(message: Message) -> Outgoing:
             return OutgoingTemplate(used["name"], used["language"], words, tuple(used["body"]))
         case _:
             return OutgoingText(words, message.quoted_provider_id)
+
+
+async def _with_file(run: Run, message: Message, file: media.MediaFile) -> OutgoingMedia:
+    """Return a message with its file, read outside any transaction; raise ProviderDownError to try again."""
+    try:
+        content = await media.read_whole(run.outside.media, file)
+    except KeyError:
+        raise BadInputError("media_gone", "The file is not there any more: choose it again.") from None
+    return OutgoingMedia(
+        kind=EventKind(file.kind),
+        content=content,
+        mimetype=media.sent_as(file),
+        file_name=file.file_name or "",
+        caption=message.text,
+        quoted_id=message.quoted_provider_id,
+    )
 
 
 async def _nothing_more(_session: Session) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from server.domains import media
-from server.domains.messaging import ask_for_file_again
+from server.domains.messaging import Letter, ask_for_file_again, ask_to_send
 from server.errors import BadInputError, LeaseLostError, ProviderDownError, ProviderRefusedError
 from server.jobs import load_handlers
 from server.jobs.runtime import perform
-from server.ports import IncomingFile, MediaLimits, Outside
+from server.ports import EventKind, IncomingFile, MediaLimits, OutgoingMedia, Outside
 from server.providers.media_folder import MediaFolder
 from server.queue import Run, enqueue
 from server.queue.catalog import MediaCleanup
@@ -39,6 +39,13 @@ class Camera(Phone):
     failures: list[Exception] = field(default_factory=list)
     fetched: int = 0
     told_bytes: int | None = None
+
+    posted: list[OutgoingMedia] = field(default_factory=list)
+
+    async def send(self, account, outgoing, *, to, key):
+        if isinstance(outgoing, OutgoingMedia):
+            self.posted.append(outgoing)
+        return await super().send(account, outgoing, to=to, key=key)
 
     def read(self, payload):
         event = super().read(payload)
@@ -297,6 +304,34 @@ async def test_a_file_that_a_person_chose_is_what_its_bytes_say_and_goes_with_on
     assert (picture.kind, picture.file_name, page.kind) == ("image", "door.png", "document")
     assert (taken[0] is not None, taken[1]) == (True, None)
     assert await media.read_whole(album.outside.media, picture) == PNG
+
+
+async def test_a_person_sends_the_file_they_chose_once_and_as_what_it_is(album):
+    await album.deliver(album.says("Hello"))
+    await album.settle()
+    chosen = await upload(album, PNG)
+    letter = Letter(
+        business_id=BUSINESS,
+        conversation_id=await album.look("SELECT id FROM conversation"),
+        client_key="once",
+        text="Here is the door",
+        kind=EventKind.DOCUMENT,
+        media_id=chosen.id,
+    )
+
+    for _ in range(2):
+        async with album.engine.api.transaction(BUSINESS) as session:
+            message_id = await ask_to_send(session, letter)
+    await album.settle()
+
+    [sent] = album.camera.posted
+    assert (sent.kind, sent.content, sent.mimetype) == (EventKind.IMAGE, PNG, "image/png")
+    assert (sent.caption, sent.file_name) == ("Here is the door", "door.png")
+    row = await album.rows("SELECT kind, status FROM message WHERE id = $1", message_id)
+    assert row == [("image", "sent")]
+    with pytest.raises(BadInputError, match="choose it again"):
+        async with album.engine.api.transaction(BUSINESS) as session:
+            await ask_to_send(session, replace(letter, client_key="another"))
 
 
 async def test_a_picture_over_whatsapps_limit_goes_as_a_document(album):
