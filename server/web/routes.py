@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, live, media, schedule, settings
+from server.web import demo, door, inbox, jobs, lead_stages, leads, live, media, schedule, settings
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -32,6 +32,15 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/schedule/run", owners(context, schedule.run_now), methods=["POST"]),
         Route("/schedule/pause", owners(context, schedule.pause), methods=["POST"]),
         Route("/schedule/resume", owners(context, schedule.resume), methods=["POST"]),
+        Route("/leads", members(context, leads.show_leads)),
+        Route("/leads/board", members(context, leads.show_board)),
+        Route("/leads/{contact_id:uuid}", members(context, leads.show_person)),
+        *(
+            Route(f"/leads/{{contact_id:uuid}}/{deed.__name__}", members(context, deed), methods=["POST"])
+            for deed in (leads.move, leads.note, leads.save, leads.consent, leads.merge, leads.part)
+        ),
+        Route("/settings/stages", owners(context, lead_stages.show_stages)),
+        Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
         Route("/settings", owners(context, settings.show_settings)),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),

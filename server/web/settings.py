@@ -22,7 +22,7 @@ class Subject:
 
 
 # In the order in which a new business needs them.
-SUBJECTS: tuple[Subject, ...] = ()
+SUBJECTS: tuple[Subject, ...] = (Subject("stages", "/settings/stages"),)
 
 
 async def show_settings(_: Request, visit: MemberVisit) -> Response:

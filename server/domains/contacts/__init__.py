@@ -48,8 +48,17 @@ from server.domains.contacts.pipeline import (
     open_stages,
     shift_stage,
 )
+from server.domains.contacts.reading import (
+    LeadRow,
+    Person,
+    count_leads,
+    describe,
+    list_leads,
+    read_person,
+)
 from server.domains.contacts.rules import normalise_email, normalise_phone
 from server.domains.contacts.service import NamelessSenderError, recognise
+from server.domains.contacts.suggesting import Suggestion, accept, dismiss, suggestions
 
 __all__ = [
     "COLOURS",
@@ -70,9 +79,13 @@ __all__ = [
     "LeadImport",
     "LeadImportRow",
     "LeadKept",
+    "LeadRow",
     "LeadStage",
     "NamelessSenderError",
+    "Person",
     "Stage",
+    "Suggestion",
+    "accept",
     "add_note",
     "add_stage",
     "all_stages",
@@ -81,7 +94,11 @@ __all__ = [
     "change_stage",
     "confirmation",
     "consent_in",
+    "count_leads",
+    "describe",
+    "dismiss",
     "find_stage",
+    "list_leads",
     "may_market",
     "move_lead",
     "normalise_email",
@@ -89,11 +106,13 @@ __all__ = [
     "note_consent",
     "open_stages",
     "part",
+    "read_person",
     "recognise",
     "save_details",
     "say_distinct",
     "set_deal",
     "shift_stage",
+    "suggestions",
     "touch_lead",
     "was_noted",
 ]

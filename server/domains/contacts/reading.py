@@ -1,0 +1,196 @@
+"""What pages and the assistant read of people and leads; read only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from server.db import Session
+from server.domains.contacts import queries
+
+LONGEST_SEARCH = 100
+ACTIVITIES = 200
+
+_LEAD = """
+SELECT contact.id AS contact_id, contact.name, contact.email, contact.told_phone, contact.city,
+       phone.value AS phone, lead.stage_id, stage.name AS stage, stage.sort, stage.colour, lead.title,
+       lead.value_minor, lead.currency, lead.owner_id, lead.source, lead.last_contact_at, lead.created_at
+FROM lead
+JOIN contact ON contact.id = lead.contact_id
+LEFT JOIN lead_stage AS stage ON stage.id = lead.stage_id
+LEFT JOIN LATERAL (
+    SELECT value FROM contact_identity
+    WHERE contact_id = contact.id AND kind = 'phone' ORDER BY created_at, value LIMIT 1) AS phone ON true
+"""
+_FOUND = """
+(cast(:like AS text) IS NULL OR contact.name ILIKE :like OR contact.email ILIKE :like
+ OR lead.title ILIKE :like OR contact.told_phone LIKE :like OR EXISTS (
+    SELECT FROM contact_identity AS name WHERE name.contact_id = contact.id AND name.value ILIKE :like))
+"""
+LIST = f"""{_LEAD}
+WHERE lead.business_id = :business_id AND (cast(:stage_id AS uuid) IS NULL OR lead.stage_id = :stage_id)
+  AND {_FOUND}
+ORDER BY lead.last_contact_at DESC, lead.id LIMIT :limit OFFSET :offset
+"""
+ONE = f"{_LEAD} WHERE lead.contact_id = :contact_id ORDER BY lead.id LIMIT 1"
+COUNTS = """
+SELECT stage_id, count(*) AS amount FROM lead WHERE business_id = :business_id
+GROUP BY stage_id ORDER BY stage_id LIMIT 200
+"""
+CONTACT = """
+SELECT id, business_id, name, email, told_phone, city FROM contact WHERE id = :contact_id ORDER BY id LIMIT 1
+"""
+IDENTITIES = """
+SELECT kind, value FROM contact_identity WHERE contact_id = :contact_id
+ORDER BY created_at, kind, value LIMIT 50
+"""
+HAPPENED = """
+SELECT kind, actor, text, data, at FROM lead_activity WHERE contact_id = :contact_id
+ORDER BY position DESC LIMIT :limit
+"""
+CONSENTS = """
+SELECT consent.value, consent.wording, consent.source, consent.at FROM consent
+LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
+WHERE consent.contact_id = :contact_id AND merge.undone_at IS NULL
+ORDER BY consent.at DESC, consent.position DESC LIMIT 20
+"""
+MERGES = """
+SELECT id, kept #>> '{contact,name}' AS name, reason, made_by, made_at, undone_at FROM contact_merge
+WHERE survivor_id = :contact_id ORDER BY made_at DESC LIMIT 20
+"""
+CONVERSATIONS = """
+SELECT conversation.id, channel.kind, conversation.last_message_at FROM conversation
+JOIN channel ON channel.id = conversation.channel_id
+WHERE conversation.contact_id = :contact_id
+ORDER BY conversation.last_message_at DESC, conversation.id LIMIT 20
+"""
+NOTES = """
+SELECT text FROM lead_activity WHERE contact_id = :contact_id AND kind = 'note' ORDER BY position DESC LIMIT 5
+"""
+
+
+@dataclass(frozen=True)
+class LeadRow:
+    """A lead with its contact, as lists show it; amounts in the currency's minor unit."""
+
+    contact_id: UUID
+    name: str | None
+    email: str | None
+    told_phone: str | None
+    city: str | None
+    phone: str | None
+    stage_id: UUID | None
+    stage: str | None
+    sort: str | None
+    colour: str | None
+    title: str | None
+    value_minor: int | None
+    currency: str | None
+    owner_id: UUID | None
+    source: str
+    last_contact_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Person:
+    """All that is known of one contact; `lead` is None for who is none. Rows are mappings, newest first."""
+
+    contact_id: UUID
+    name: str | None
+    email: str | None
+    told_phone: str | None
+    city: str | None
+    lead: LeadRow | None
+    identities: Sequence[tuple[str, str]]
+    activities: Sequence[Mapping[str, Any]]
+    consents: Sequence[Mapping[str, Any]]
+    merges: Sequence[Mapping[str, Any]]
+    conversations: Sequence[Mapping[str, Any]]
+
+
+async def list_leads(
+    session: Session,
+    business_id: int,
+    *,
+    search: str = "",
+    stage_id: UUID | None = None,
+    limit: int,
+    offset: int = 0,
+) -> list[LeadRow]:
+    """Return leads, the one that was in touch last first; `search` is part of a name, phone or address."""
+    rows = await session.execute(
+        text(LIST),
+        {
+            "business_id": business_id,
+            "stage_id": stage_id,
+            "like": pattern_of(search),
+            "limit": limit,
+            "offset": offset,
+        },
+    )
+    return [LeadRow(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+async def count_leads(session: Session, business_id: int) -> dict[UUID | None, int]:
+    """Return how many leads are in each stage."""
+    rows = await session.execute(text(COUNTS), {"business_id": business_id})
+    return {row.stage_id: row.amount for row in rows}
+
+
+async def read_person(session: Session, contact_id: UUID) -> Person | None:
+    """Return all that is known of a contact, or None when this transaction's business has no such one."""
+    contact_id = await queries.live_contact(session, contact_id)
+    about = {"contact_id": contact_id, "limit": ACTIVITIES}
+    contact = (await session.execute(text(CONTACT), about)).first()
+    if contact is None:
+        return None
+    lead = (await session.execute(text(ONE), about)).first()
+    return Person(
+        contact_id=contact_id,
+        name=contact.name,
+        email=contact.email,
+        told_phone=contact.told_phone,
+        city=contact.city,
+        lead=None if lead is None else LeadRow(**lead._mapping),  # noqa: SLF001 -- SQLAlchemy's public name
+        identities=[(row.kind, row.value) for row in await session.execute(text(IDENTITIES), about)],
+        activities=await _mappings(session, HAPPENED, about),
+        consents=await _mappings(session, CONSENTS, about),
+        merges=await _mappings(session, MERGES, about),
+        conversations=await _mappings(session, CONVERSATIONS, about),
+    )
+
+
+async def describe(session: Session, contact_id: UUID) -> list[str]:
+    """Return what is known of a contact, a line each, for whoever answers them; unknown is left out."""
+    about = {"contact_id": await queries.live_contact(session, contact_id)}
+    contact = (await session.execute(text(CONTACT), about)).first()
+    if contact is None:
+        return []
+    lead = (await session.execute(text(ONE), about)).first()
+    told = {
+        "Name": contact.name,
+        "E-mail": contact.email,
+        "Phone they gave": contact.told_phone,
+        "City": contact.city,
+        "Stage": lead.stage if lead else None,
+        "Interested in": lead.title if lead else None,
+    }
+    notes = await session.scalars(text(NOTES), about)
+    return [f"{name}: {value}" for name, value in told.items() if value] + [f"Note: {note}" for note in notes]
+
+
+def pattern_of(search: str) -> str | None:
+    """Return a LIKE pattern that finds what was searched for, word for word; None finds all."""
+    told = " ".join(search.replace("\x00", "").split())[:LONGEST_SEARCH]
+    escaped = told.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%" if told else None
+
+
+async def _mappings(session: Session, query: str, about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [dict(row._mapping) for row in await session.execute(text(query), about)]  # noqa: SLF001 -- the same

@@ -1,0 +1,117 @@
+"""Dana's leads: listed, moved on the board, noted, merged and parted; Noa sees none of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web.conftest import form_token
+
+WHERE = "SELECT stage.name FROM lead JOIN lead_stage AS stage ON stage.id = stage_id WHERE contact_id = $1"
+
+
+@pytest.fixture
+async def maya(shops):
+    """A lead of Dana's; returns the contact's id."""
+    return await become_lead(shops.dana, "Maya", "+972501234567")
+
+
+async def become_lead(story, name, phone=None):
+    await story.meet(name, phone)
+    contact_id = await story.connection.fetchval(
+        "SELECT id FROM contact WHERE business_id = $1 AND name = $2", story.business_id, name
+    )
+    await story.connection.execute(
+        "INSERT INTO lead (business_id, contact_id, source) VALUES ($1, $2, 'whatsapp')",
+        story.business_id,
+        contact_id,
+    )
+    return contact_id
+
+
+async def post(browser, page, path, **fields):
+    token = form_token(await browser.get(page))
+    return await browser.post(path, data={"csrf": token, **fields}, follow_redirects=True)
+
+
+async def test_a_lead_is_found_by_any_part_of_a_name_or_phone(dana, maya):
+    for search in ("may", "501234", "MAYA"):
+        assert "Maya" in (await dana.get("/leads", params={"q": search})).text
+    for search in ("%", "nobody", "_"):
+        assert f"/leads/{maya}" not in (await dana.get("/leads", params={"q": search})).text
+
+
+async def test_a_lead_is_moved_and_noted_and_it_says_who_did(dana, maya, shops):
+    board = await dana.get("/leads/board")
+    offer = board.text.split("Offer sent")[0].rpartition('data-stage="')[2][:36]
+
+    page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/move", stage=offer)
+    assert "The lead was moved." in page.text
+    page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/note", note="<b>call</b>\nback")
+
+    assert "&lt;b&gt;call&lt;/b&gt;" in page.text
+    assert "Offer sent" in page.text
+    assert "dana" in page.text
+    assert await shops.dana.connection.fetchval(WHERE, maya) == "Offer sent"
+
+
+async def test_details_are_kept_and_what_is_wrong_is_said(dana, maya):
+    page = await post(
+        dana, f"/leads/{maya}", f"/leads/{maya}/save", value="1,234.5", currency="usd", city="Haifa"
+    )
+    assert 'value="1234.50"' in page.text
+    assert "Haifa" in page.text
+
+    refused = await post(dana, f"/leads/{maya}", f"/leads/{maya}/save", email="no address")
+    assert refused.status_code == 400
+    assert "no e-mail address" in refused.text
+
+
+async def test_who_may_be_one_is_suggested_merged_and_parted(dana, maya, shops):
+    other = await become_lead(shops.dana, "Maya from the form")
+    await shops.dana.connection.execute(
+        "UPDATE contact SET told_phone = '+972501234567' WHERE id = $1", other
+    )
+    assert "same phone" in (await dana.get(f"/leads/{maya}")).text
+
+    page = await post(dana, f"/leads/{maya}", f"/leads/{other}/merge", other=str(maya), answer="merge")
+    assert "The two are one contact now." in page.text
+    assert str(page.url).split("?")[0].endswith(f"/leads/{other}")
+    merge_id = await shops.dana.connection.fetchval("SELECT id FROM contact_merge")
+    page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/part", merge=str(merge_id))
+
+    assert "The merge was undone." in page.text
+    assert "same phone" not in page.text
+
+
+async def test_stages_are_added_moved_and_archived_with_their_leads(dana, maya, shops):
+    page = await post(
+        dana, "/settings/stages", "/settings/stages", act="add", name="Visit", sort="open", colour="red"
+    )
+    assert 'value="Visit"' in page.text
+    rows = await shops.dana.connection.fetch("SELECT id, name FROM lead_stage ORDER BY place")
+    stages = {row["name"]: str(row["id"]) for row in rows}
+    await post(dana, f"/leads/{maya}", f"/leads/{maya}/move", stage=stages["Visit"])
+
+    refused = await post(dana, "/settings/stages", "/settings/stages", act="add", name="visit")
+    assert "There is a stage of this name already." in refused.text
+    await post(
+        dana,
+        "/settings/stages",
+        "/settings/stages",
+        act="archive",
+        stage=stages["Visit"],
+        move_to=stages["Won"],
+    )
+
+    assert await shops.dana.connection.fetchval(WHERE, maya) == "Won"
+    assert "Visit" not in (await dana.get("/settings/stages")).text
+
+
+async def test_noa_sees_and_moves_nothing_of_danas(noa, maya, shops):
+    assert "Maya" not in (await noa.get("/leads")).text
+    assert "Maya" not in (await noa.get("/leads/board")).text
+    assert (await noa.get(f"/leads/{maya}")).status_code == 404
+    answer = await post(noa, "/leads/board", f"/leads/{maya}/note", note="mine?")
+
+    assert answer.status_code == 404
+    assert await shops.noa.connection.fetchval("SELECT count(*) FROM lead_activity") == 0
