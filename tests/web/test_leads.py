@@ -41,8 +41,8 @@ async def test_a_lead_is_found_by_any_part_of_a_name_or_phone(dana, maya):
 
 
 async def test_a_lead_is_moved_and_noted_and_it_says_who_did(dana, maya, shops):
-    board = await dana.get("/leads/board")
-    offer = board.text.split("Offer sent")[0].rpartition('data-stage="')[2][:36]
+    await dana.get("/leads/board")
+    offer = str(await shops.dana.connection.fetchval("SELECT id FROM lead_stage WHERE name = 'Offer sent'"))
 
     page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/move", stage=offer)
     assert "The lead was moved." in page.text

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import text
 
 from server.db import Session
+from server.domains import integrations
 from server.domains.contacts import pipeline, queries
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
 from server.errors import BadInputError
@@ -122,7 +123,17 @@ async def move_lead(session: Session, contact_id: UUID, stage: str | UUID, *, ac
     if to.id == row.stage_id:
         return False
     await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": to.id})
-    await record(session, contact_id, "stage", actor, data={"from": row.stage or "", "to": to.name})
+    old = row.stage or pipeline.first_of(await pipeline.open_stages(session, row.business_id)).name
+    moved = await record(session, contact_id, "stage", actor, data={"from": old, "to": to.name})
+    told = _told(row.business_id, row.id, contact_id) | {"old_status": old, "new_status": to.name}
+    await integrations.emit(
+        session,
+        row.business_id,
+        "lead.status_changed",
+        told,
+        key=f"lead:{row.id}:{moved}",
+        subject=str(contact_id),
+    )
     return True
 
 
@@ -205,9 +216,9 @@ async def record(
     words: str | None = None,
     data: Mapping[str, Any] | None = None,
     key: str | None = None,
-) -> bool:
-    """Add one thing to what happened to a contact; False where that key is there already."""
-    found = await session.execute(
+) -> UUID | None:
+    """Add one thing to what happened to a contact; None where that key is there already."""
+    added: UUID | None = await session.scalar(
         text(ACTIVITY),
         {
             "contact_id": contact_id,
@@ -218,7 +229,7 @@ async def record(
             "key": key,
         },
     )
-    return found.first() is not None
+    return added
 
 
 async def _touch(session: Session, contact_id: UUID, source: str, actor: str) -> tuple[UUID, bool]:
@@ -230,8 +241,17 @@ async def _touch(session: Session, contact_id: UUID, source: str, actor: str) ->
         await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": first.id})
     if row.is_new:
         await record(session, contact_id, "created", actor, data={"source": source})
+        told = _told(row.business_id, row.id, contact_id) | {"source": source}
+        await integrations.emit(
+            session, row.business_id, "lead.created", told, key=f"lead:{row.id}", subject=str(contact_id)
+        )
         session.outbox.append(Changed(row.business_id, "lead", contact_id))
     return row.id, row.is_new
+
+
+def _told(business_id: int, lead_id: UUID, contact_id: UUID) -> dict[str, str]:
+    """Return whom an event is about, as others are told it."""
+    return {"business_id": str(business_id), "lead_id": str(lead_id), "contact_id": str(contact_id)}
 
 
 def _email(told: str | None) -> str | None:

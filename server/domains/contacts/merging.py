@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Row, text
 
 from server.db import Session
+from server.domains import integrations
 from server.domains.contacts import queries
 from server.domains.contacts.lead_merging import merge_leads
 from server.domains.contacts.models import Contact
@@ -157,6 +158,18 @@ async def merge(session: Session, survivor: Contact, loser: Contact, *, reason: 
     await session.execute(text(ACTIVITY), scope | {"contact_id": survivor.id, "made_by": made_by})
     await session.execute(
         text(KEEP), {"merge_id": scope["merge_id"], "kept": orjson.dumps(kept, default=str).decode()}
+    )
+    await integrations.emit(
+        session,
+        survivor.business_id,
+        "contact.merged",
+        {
+            "business_id": str(survivor.business_id),
+            "contact_id": str(survivor.id),
+            "merged_contact_id": str(loser.id),
+        },
+        key=f"merge:{scope['merge_id']}",
+        subject=str(survivor.id),
     )
     session.expunge(loser)
     log.info("contacts_merged", merge_id=str(scope["merge_id"]), reason=reason)

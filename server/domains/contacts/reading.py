@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains.contacts import queries
+from server.domains.contacts.pipeline import Stage, first_of, open_stages
 
 LONGEST_SEARCH = 100
 ACTIVITIES = 200
@@ -33,7 +34,8 @@ _FOUND = """
     SELECT FROM contact_identity AS name WHERE name.contact_id = contact.id AND name.value ILIKE :like))
 """
 LIST = f"""{_LEAD}
-WHERE lead.business_id = :business_id AND (cast(:stage_id AS uuid) IS NULL OR lead.stage_id = :stage_id)
+WHERE lead.business_id = :business_id
+  AND (cast(:stage_id AS uuid) IS NULL OR lead.stage_id = :stage_id OR :is_first AND lead.stage_id IS NULL)
   AND {_FOUND}
 ORDER BY lead.last_contact_at DESC, lead.id LIMIT :limit OFFSET :offset
 """
@@ -119,16 +121,18 @@ async def list_leads(
     business_id: int,
     *,
     search: str = "",
-    stage_id: UUID | None = None,
+    stage: Stage | None = None,
     limit: int,
     offset: int = 0,
 ) -> list[LeadRow]:
     """Return leads, the one that was in touch last first; `search` is part of a name, phone or address."""
+    first = first_of(await open_stages(session, business_id))
     rows = await session.execute(
         text(LIST),
         {
             "business_id": business_id,
-            "stage_id": stage_id,
+            "stage_id": stage.id if stage else None,
+            "is_first": stage is not None and stage == first,
             "like": pattern_of(search),
             "limit": limit,
             "offset": offset,
@@ -137,10 +141,14 @@ async def list_leads(
     return [LeadRow(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-async def count_leads(session: Session, business_id: int) -> dict[UUID | None, int]:
-    """Return how many leads are in each stage."""
-    rows = await session.execute(text(COUNTS), {"business_id": business_id})
-    return {row.stage_id: row.amount for row in rows}
+async def count_leads(session: Session, business_id: int) -> dict[UUID, int]:
+    """Return how many leads are in each stage; those that have none yet are in the first."""
+    first = first_of(await open_stages(session, business_id))
+    amounts: dict[UUID, int] = {}
+    for row in await session.execute(text(COUNTS), {"business_id": business_id}):
+        stage_id = row.stage_id or first.id
+        amounts[stage_id] = amounts.get(stage_id, 0) + row.amount
+    return amounts
 
 
 async def read_person(session: Session, contact_id: UUID) -> Person | None:
