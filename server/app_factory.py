@@ -50,8 +50,9 @@ def create_app(house: House, role: Role, stopping: asyncio.Event | None = None) 
 
 def machines(house: House) -> list[Route]:
     """Return the URLs that providers post to, and those of businesses' own programs."""
-    programs = Programs(house.database, house.outside.channels)
-    return [*api_routes(Receiver(house.database), Doors(house.database), house.outside), *programs.routes()]
+    database, outside = house.database, house.outside
+    providers = api_routes(database, Receiver(database), Doors(database), outside)
+    return [*providers, *Programs(database, outside.channels).routes()]
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

@@ -31,6 +31,14 @@ class MessageSend:
     tries: int = 1
 
 
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
+@dataclass(frozen=True)
+class LeadWebhook:
+    """Make a lead of what a form of a web site, or an automation, posted."""
+
+    delivery_id: UUID
+
+
 # These two are asked for by the database alone (0007), which knows their names, queue and urgency. Without
 # a lane: they must neither wait behind a conversation nor hold one up.
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)

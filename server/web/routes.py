@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, lead_stages, leads, live, media, schedule, settings
+from server.web import demo, door, inbox, jobs, lead_forms, lead_stages, leads, live, media, schedule, settings
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -39,6 +39,8 @@ def web_routes(context: WebContext) -> list[Route]:
             Route(f"/leads/{{contact_id:uuid}}/{deed.__name__}", members(context, deed), methods=["POST"])
             for deed in (leads.move, leads.note, leads.save, leads.consent, leads.merge, leads.part)
         ),
+        Route("/settings/lead-forms", owners(context, lead_forms.show_forms)),
+        Route("/settings/lead-forms", owners(context, lead_forms.change_forms), methods=["POST"]),
         Route("/settings/stages", owners(context, lead_stages.show_stages)),
         Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
         Route("/settings", owners(context, settings.show_settings)),

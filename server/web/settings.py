@@ -22,7 +22,10 @@ class Subject:
 
 
 # In the order in which a new business needs them.
-SUBJECTS: tuple[Subject, ...] = (Subject("stages", "/settings/stages"),)
+SUBJECTS: tuple[Subject, ...] = (
+    Subject("stages", "/settings/stages"),
+    Subject("forms", "/settings/lead-forms"),
+)
 
 
 async def show_settings(_: Request, visit: MemberVisit) -> Response:

@@ -75,7 +75,7 @@ async def place(clean_database: str, redis_url: str) -> AsyncIterator[Place]:
             open_secret=CIPHER.decrypt,
             channel_key=CIPHER.key_of,
         )
-        app = Starlette(routes=api_routes(Receiver(engine.api), Doors(engine.api), outside))
+        app = Starlette(routes=api_routes(engine.api, Receiver(engine.api), Doors(engine.api), outside))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://us") as client:
             token = CIPHER.decrypt(channel.verify_token_encrypted)

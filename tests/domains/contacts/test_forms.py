@@ -1,0 +1,155 @@
+"""What forms post becomes leads, whatever they call their fields; twice the same is once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from server.api.lead_forms import LeadFormWebhook
+from server.api.refusals import Refusals
+from server.domains import contacts
+from server.domains.contacts.form_fields import flatten, read_fields
+from server.jobs import lead_webhook_job
+from tests.engine import BUSINESS, Queue, open_engine
+
+__all__ = ["lead_webhook_job"]
+
+
+@pytest.fixture
+async def engine(clean_database, redis_url):
+    async with open_engine(clean_database, redis_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def form(engine):
+    """The form's id and secret."""
+    async with engine.api.transaction(BUSINESS) as session:
+        return await contacts.open_form(session, BUSINESS, "Site")
+
+
+@pytest.fixture
+async def site(engine):
+    """Somebody's web site, that posts to the api."""
+    leads = LeadFormWebhook(engine.api, Refusals())
+    app = Starlette(routes=[Route("/api/webhook/leads/{form}", leads, methods=["POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        yield client
+
+
+def post(site, form, where=None, secret=None, headers=None, **body):
+    told = {"x-webhook-secret": form[1] if secret is None else secret} | (headers or {})
+    return site.post(f"/api/webhook/leads/{where or form[0]}", headers=told, **body)
+
+
+async def leads(engine):
+    rows = await engine.look.fetch(
+        "SELECT contact.name, contact.email, contact_identity.value, lead.source FROM lead"
+        " JOIN contact ON contact.id = lead.contact_id"
+        " LEFT JOIN contact_identity ON contact_identity.contact_id = contact.id ORDER BY contact.created_at"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_posted_form_is_stored_and_becomes_a_lead_once(engine, form, site, clean_database):
+    body = {"שם מלא": "מאיה לוי", "טלפון": "050-123-4567", "הודעה": "דלת", "budget": 7}
+    answers = await asyncio.gather(*(post(site, form, json=body) for _ in range(5)))
+    await Queue(engine, clean_database).drain()
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["delivery_id"] for answer in answers}) == 1
+    assert await leads(engine) == [("מאיה לוי", None, "+972501234567", "form")]
+    told = await engine.look.fetchrow("SELECT text, data FROM lead_activity WHERE kind = 'form'")
+    assert told["text"] == "דלת"
+    assert '"budget": "7"' in told["data"]
+
+
+async def test_a_form_joins_whom_it_names_by_phone_or_address(engine, form, site, clean_database):
+    for body in (
+        {"name": "Maya", "email": "Maya@Example.com"},
+        {"email": "maya@example.com", "message": "again"},
+        {"phone": "+972501234567", "source": "ads"},
+        {"phone": "0501234567", "message": "again"},
+    ):
+        await post(site, form, json=body)
+        await Queue(engine, clean_database).drain()
+
+    assert await leads(engine) == [
+        ("Maya", "maya@example.com", None, "form"),
+        (None, None, "+972501234567", "ads"),
+    ]
+
+
+async def test_a_delivery_that_has_a_name_is_taken_once_whatever_it_says(engine, form, site):
+    named = {"idempotency-key": "7"}
+    first = await post(site, form, headers=named, json={"name": "a"})
+    again = await post(site, form, headers=named, json={"name": "b"})
+
+    assert first.json() == again.json()
+
+
+async def test_who_may_not_post_is_refused(engine, form, site):
+    body = {"name": "Maya"}
+    assert (await post(site, form, secret="wrong", json=body)).status_code == 401
+    assert (await post(site, form, secret="", json=body)).status_code == 401
+    assert (await post(site, form, where="9", json=body)).status_code == 404
+    assert (await post(site, form, where=form[1], secret="", json=body)).status_code == 202
+    assert (await post(site, form, where="6", data={"name": "Eli"})).status_code == 202
+    assert (await post(site, form, content=b"{")).status_code == 400
+    assert (await post(site, form, json={})).status_code == 400
+    assert (await post(site, form, content=b"x" * (3 * 1024 * 1024 + 1))).status_code == 413
+    async with engine.api.transaction(BUSINESS) as session:
+        await contacts.close_form(session, form[0])
+    assert (await post(site, form, json=body)).status_code == 401
+
+
+async def test_a_form_that_names_nobody_is_kept_with_the_reason(engine, form, site, clean_database):
+    await post(site, form, json={"colour": "red"})
+    await Queue(engine, clean_database).drain()
+
+    assert await engine.look.fetchval("SELECT state FROM lead_delivery") == "unreadable"
+    assert await leads(engine) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"first_name": "Maya", "last-name": "Levi", "Mobile Phone": "0501"},
+        {"fields": [{"name": "full_name", "value": "Maya Levi"}, {"name": "phone_number", "value": "0501"}]},
+        {
+            "fields": {
+                "name": {"id": "name", "value": "Maya Levi"},
+                "f_2": {"title": "Phone", "value": "0501"},
+            }
+        },
+        {
+            "field_data": [
+                {"name": "full_name", "values": ["Maya Levi"]},
+                {"name": "phone", "values": ["0501"]},
+            ]
+        },
+        {"form_fields[name]": "Maya Levi", "form_fields[tel]": "0501"},
+        {"data": {"contact": {"name": "Maya Levi", "phone": "0501"}}},
+    ],
+)
+def test_fields_are_found_in_every_builders_shape(body):
+    written = read_fields(flatten(body))
+
+    assert (written.name, written.phone) == ("Maya Levi", "0501")
+
+
+def test_a_hostile_body_is_bounded():
+    deep: dict[str, object] = {}
+    for _ in range(500):
+        deep = {"a": deep}
+    fields = flatten(
+        {"deep": deep, "nul": "a\x00b", "long": "x" * 99_999} | {f"k{n}": "v" for n in range(999)}
+    )
+
+    assert len(fields) == 200
+    assert fields["nul"] == "a\ufffdb"
+    assert len(fields["long"]) == 10_000
