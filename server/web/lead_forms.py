@@ -27,7 +27,7 @@ async def change_forms(_: Request, visit: MemberVisit) -> Response:
     try:
         async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
             if closed is None:
-                _, secret = await contacts.open_form(session, business_id, visit.form.get("name", ""))
+                secret = (await contacts.open_form(session, business_id, visit.form.get("name", "")))[1]
             else:
                 await contacts.close_form(session, closed)
     except BadInputError as error:
