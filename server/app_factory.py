@@ -78,6 +78,7 @@ def pages(house: House, stopping: asyncio.Event) -> Mount:
         timekeeper=partial(schedules.timekeeper, house.redis),
         public_url=house.settings.public_url,
         simulator_url=house.settings.simulator_url,
+        cipher=house.cipher,
         stopping=stopping,
         outside=house.outside,
     )

@@ -12,6 +12,7 @@ import jinja2
 from server.db import Database
 from server.domains.accounts import Attempts, Login
 from server.ports import Outside
+from server.secrets import Cipher
 from server.web.assets import Assets, load_assets
 from server.web.feed import LiveFeed, StreamLimit
 from server.web.keeper import Timekeeper
@@ -28,6 +29,7 @@ class WebContext:
     timekeeper: Timekeeper
     public_url: str
     simulator_url: str
+    cipher: Cipher
     stopping: asyncio.Event
     assets: Assets
     templates: jinja2.Environment
@@ -42,13 +44,14 @@ class WebContext:
         return self.public_url.startswith("https://")
 
 
-def open_web(
+def open_web(  # noqa: PLR0913 -- one of each thing that pages stand on
     *,
     database: Database,
     live: LiveFeed,
     timekeeper: Timekeeper,
     public_url: str,
     simulator_url: str,
+    cipher: Cipher,
     stopping: asyncio.Event,
     outside: Outside | None = None,
 ) -> WebContext:
@@ -60,6 +63,7 @@ def open_web(
         timekeeper=timekeeper,
         public_url=public_url.rstrip("/"),
         simulator_url=simulator_url.rstrip("/"),
+        cipher=cipher,
         stopping=stopping,
         outside=outside or Outside(channels={}),
         assets=assets,

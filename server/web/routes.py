@@ -5,7 +5,21 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.web import demo, door, inbox, jobs, lead_forms, lead_stages, leads, live, media, schedule, settings
+from server.web import (
+    api_keys,
+    demo,
+    door,
+    inbox,
+    jobs,
+    lead_forms,
+    lead_stages,
+    leads,
+    live,
+    media,
+    schedule,
+    settings,
+    webhooks,
+)
 from server.web.context import WebContext
 from server.web.gate import anyone, members, owners
 from server.web.headers import SecurityHeaders
@@ -44,12 +58,39 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/settings/stages", owners(context, lead_stages.show_stages)),
         Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
         Route("/settings", owners(context, settings.show_settings)),
+        *integrations_routes(context),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]
     if context.simulator_url:
         routes.append(Route("/demo", members(context, demo.show_demo)))
     return routes
+
+
+def integrations_routes(context: WebContext) -> list[Route]:
+    """Return the pages of what others are told, and of what their programs may do."""
+    return [
+        Route("/settings/webhooks", owners(context, webhooks.show_webhooks)),
+        Route("/settings/webhooks", owners(context, webhooks.add_webhook), methods=["POST"]),
+        Route("/settings/webhooks/{endpoint_id:uuid}", owners(context, webhooks.show_webhook)),
+        Route(
+            "/settings/webhooks/{endpoint_id:uuid}/rotate",
+            owners(context, webhooks.rotate_webhook),
+            methods=["POST"],
+        ),
+        Route(
+            "/settings/webhooks/{endpoint_id:uuid}/{deed}",
+            owners(context, webhooks.do_to_webhook),
+            methods=["POST"],
+        ),
+        Route("/settings/api-keys", owners(context, api_keys.show_api_keys)),
+        Route("/settings/api-keys", owners(context, api_keys.add_api_key), methods=["POST"]),
+        Route(
+            "/settings/api-keys/{key_id:uuid}/revoke",
+            owners(context, api_keys.revoke_api_key),
+            methods=["POST"],
+        ),
+    ]
 
 
 def web_middleware() -> list[Middleware]:

@@ -25,6 +25,8 @@ class Subject:
 SUBJECTS: tuple[Subject, ...] = (
     Subject("stages", "/settings/stages"),
     Subject("forms", "/settings/lead-forms"),
+    Subject("webhooks", "/settings/webhooks"),
+    Subject("api_keys", "/settings/api-keys"),
 )
 
 

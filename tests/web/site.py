@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from server.db import Database
 from server.health import KEEP_ALIVE_S
 from server.queue import Changed
+from server.secrets import Cipher
 from server.web.context import WebContext, open_web
 from server.web.keeper import Timekeeper
 from server.web.routes import web_middleware, web_routes
@@ -83,6 +84,7 @@ async def open_site(
         timekeeper=timekeeper,
         public_url=public_url or url,
         simulator_url=simulator_url,
+        cipher=Cipher("k" * 32),
         stopping=asyncio.Event(),
     )
     app = Starlette(routes=web_routes(context), middleware=web_middleware())

@@ -9,6 +9,7 @@ from string import Formatter
 import orjson
 
 import server.web
+from server.web.settings import SUBJECTS
 from server.web.words import FOLDER, Language, load_words
 
 WEB = Path(server.web.__file__).parent
@@ -45,6 +46,7 @@ def test_every_key_a_page_asks_for_exists_and_every_key_is_asked_for() -> None:
         if found.split(".")[0] in families and not found.endswith((".html", ".js", ".css", ".svg"))
     }
     asked |= {f"problem.{name}.{part}" for name in FAMILY.findall(sources) for part in ("title", "text")}
+    asked |= {f"settings.{one.name}.{part}" for one in SUBJECTS for part in ("title", "text")}
     assert asked == keys
 
 

@@ -8,8 +8,10 @@ from server.domains.accounts.queries import (
     find_business,
     find_user_by_email,
     insert_membership,
+    list_api_keys,
     read_member_names,
 )
+from server.domains.accounts.rules import MOST_API_KEYS
 from server.domains.accounts.service import (
     create_api_key,
     create_business,
@@ -26,6 +28,7 @@ from server.domains.accounts.service import (
 )
 
 __all__ = [
+    "MOST_API_KEYS",
     "ApiKey",
     "Attempts",
     "Business",
@@ -46,6 +49,7 @@ __all__ = [
     "insert_membership",
     "is_still_logged_in",
     "issue_entry_link",
+    "list_api_keys",
     "log_in",
     "log_out",
     "read_member_names",

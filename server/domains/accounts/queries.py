@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.accounts.models import ApiKey, Business, EntryLink, LoginSession, Membership, UserAccount
-from server.domains.accounts.rules import SEEN_EVERY, SESSION_IDLE, SESSION_LONGEST
+from server.domains.accounts.rules import MOST_API_KEYS, SEEN_EVERY, SESSION_IDLE, SESSION_LONGEST
 
 
 @dataclass(frozen=True)
@@ -267,6 +267,18 @@ async def insert_api_key(
         )
     ).scalar_one()
     return key_id
+
+
+async def list_api_keys(session: Session) -> Sequence[ApiKey]:
+    """Return the keys of this transaction's business that are in force, the oldest first."""
+    return (
+        await session.scalars(
+            select(ApiKey)
+            .where(ApiKey.revoked_at.is_(None))
+            .order_by(ApiKey.created_at, ApiKey.id)
+            .limit(MOST_API_KEYS)
+        )
+    ).all()
 
 
 async def find_key(session: Session, token_digest: str) -> KeyFound | None:

@@ -11,6 +11,8 @@ SESSION_LONGEST = timedelta(days=30)
 SEEN_EVERY = timedelta(minutes=1)
 ENTRY_LINK_TTL = timedelta(days=1)
 
+MOST_API_KEYS = 50
+
 PASSWORD_SHORTEST = 10
 # Hashing is bounded work only if its input is.
 PASSWORD_LONGEST = 1000

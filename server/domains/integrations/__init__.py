@@ -22,6 +22,7 @@ from server.domains.integrations.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from server.domains.integrations.reading import find_endpoint, list_endpoints, read_log
 from server.domains.integrations.rules import EVENTS, TEST
 
 __all__ = [
@@ -39,8 +40,11 @@ __all__ = [
     "delete_endpoint",
     "deliver",
     "emit",
+    "find_endpoint",
     "forget_old",
     "give_up",
+    "list_endpoints",
+    "read_log",
     "replay",
     "replay_failed",
     "rotate_secret",
