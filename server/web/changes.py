@@ -19,6 +19,8 @@ class Told:
         self._bubbles: dict[str, bytes] = {}
         self._opened_id: str | None = None
         self._opened = b""
+        self._desk = b""
+        self._listed: list[str] | None = None
         self._steps = b""
 
     def news(self, scene: Scene) -> bytes:
@@ -29,6 +31,10 @@ class Told:
         for view in scene.conversations:
             if self._is_new(self._rows, view):
                 yield event("conversation", view)
+        listed = [view["id"] for view in scene.conversations]
+        if self._listed != listed:
+            self._listed = listed
+            yield event("listed", listed)
 
     def _open_one(self, scene: Scene) -> Iterator[bytes]:
         if scene.opened is None:
@@ -43,6 +49,10 @@ class Told:
         fresh = [view for view in scene.messages if self._is_new(self._bubbles, view)]
         if fresh:
             yield event("messages", {"conversation": self._opened_id, "messages": fresh})
+        encoded = orjson.dumps(scene.desk)
+        if scene.desk is not None and encoded != self._desk:
+            self._desk = encoded
+            yield event("desk", scene.desk)
 
     def _strip(self, scene: Scene) -> Iterator[bytes]:
         if scene.steps is None:

@@ -12,7 +12,8 @@ from server.errors import BadInputError
 
 FIELD = "csrf"
 HEADER = "x-csrf-token"
-LARGEST_FORM_BYTES = 16 * 1024
+# The longest message in the longest encoding: 4,096 letters of which each becomes twelve bytes.
+LARGEST_FORM_BYTES = 64 * 1024
 # A page's whole list ticked, and what every form carries besides.
 MOST_FIELDS = 60
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
+from server.db import Session
+from server.domains import messaging
+from server.domains.messaging.pages import LONGEST_SOUGHT
 from server.web.context import MemberVisit
+from server.web.desk import PAUSES, SHOWS
 from server.web.rendering import page, problem
 from server.web.rows import EMPTY_CONVERSATION, EMPTY_MESSAGE
-from server.web.scene import Place, Window, read_scene
+from server.web.scene import Place, Scene, Window, asked_show, read_scene
 
 
-async def show_inbox(_: Request, visit: MemberVisit) -> Response:
-    """List the conversations."""
-    return await _show(visit, None, path="/inbox")
+async def show_inbox(request: Request, visit: MemberVisit) -> Response:
+    """List the conversations: `?show=needs|mine|unread|paused`, `&q=` for words, a name or a phone."""
+    return await _show(visit, _window(request, None), path="/inbox")
 
 
 async def show_conversation(request: Request, visit: MemberVisit) -> Response:
     """Open one conversation; another business's is not there."""
     conversation_id: UUID = request.path_params["conversation_id"]
-    return await _show(visit, conversation_id, path=f"/inbox/{conversation_id}")
+    return await _show(visit, _window(request, conversation_id), path=f"/inbox/{conversation_id}")
 
 
-async def _show(visit: MemberVisit, chosen: UUID | None, *, path: str) -> Response:
-    window = Window(Place.INBOX, chosen)
+def _window(request: Request, chosen: UUID | None) -> Window:
+    sought = request.query_params.get("q", "").strip()[:LONGEST_SOUGHT]
+    return Window(Place.INBOX, chosen, asked_show(request), sought)
+
+
+async def _show(visit: MemberVisit, window: Window, *, path: str) -> Response:
     async with visit.context.database.transaction(visit.login.business_id) as session:
         scene = await read_scene(session, visit, window)
-    if chosen is not None and scene.opened is None:
+        templates = await _templates(session, visit, window)
+    if window.chosen is not None and scene.opened is None:
         return problem(visit, 404, "missing")
+    return _page(visit, window, path, scene, templates)
+
+
+def _page(
+    visit: MemberVisit, window: Window, path: str, scene: Scene, templates: list[messaging.Template]
+) -> HTMLResponse:
     return page(
         visit,
         "inbox.html",
         path=path,
         scene=scene,
+        window=window,
+        shows=SHOWS,
+        pauses=PAUSES,
+        templates=templates,
+        client_key=str(uuid4()),
         live_url=window.live_url,
         empty_conversation=EMPTY_CONVERSATION,
         empty_message=EMPTY_MESSAGE,
     )
+
+
+async def _templates(session: Session, visit: MemberVisit, window: Window) -> list[messaging.Template]:
+    """Return what may be sent by name in the open conversation."""
+    if window.chosen is None:
+        return []
+    listed = await messaging.list_templates(session, visit.login.business_id, window.chosen)
+    return [template for template in listed if template.may_be_sent]

@@ -24,7 +24,7 @@ from server.web.changes import Told, event
 from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
 from server.web.jobs import jobs_news
-from server.web.scene import Place, Window, chosen_conversation, read_scene
+from server.web.scene import Place, Window, asked_show, chosen_conversation, read_scene
 from server.web.schedule import ScheduleNews
 
 log = get_logger(__name__)
@@ -54,7 +54,9 @@ async def stream(request: Request, visit: MemberVisit) -> Response:
         timed = ScheduleNews(visit)
         return LiveResponse(visit, timed, look=timed.look)
     place = Place.DEMO if asked == Place.DEMO else Place.INBOX
-    return LiveResponse(visit, _conversation_news(visit, Window(place, chosen_conversation(request))))
+    sought = request.query_params.get("q", "")
+    window = Window(place, chosen_conversation(request), asked_show(request), sought)
+    return LiveResponse(visit, _conversation_news(visit, window))
 
 
 def _conversation_news(visit: MemberVisit, window: Window) -> News:

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from server.web import (
     api_keys,
+    composing,
     demo,
     door,
     inbox,
@@ -38,6 +39,15 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/media", members(context, media.upload), methods=["POST"]),
         Route("/media/{media_id:uuid}", members(context, media.show_media)),
         Route("/media/{media_id:uuid}/again", members(context, media.fetch_again), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/send", members(context, composing.send), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/settle", members(context, composing.settle), methods=["POST"]),
+        Route(
+            "/inbox/{conversation_id:uuid}/assistant",
+            members(context, composing.change_assistant),
+            methods=["POST"],
+        ),
+        Route("/inbox/{conversation_id:uuid}/decide", members(context, composing.decide), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/seen", members(context, composing.see), methods=["POST"]),
         Route("/jobs", members(context, jobs.show_jobs)),
         Route("/jobs/again", owners(context, jobs.run_again), methods=["POST"]),
         Route("/jobs/cancel", owners(context, jobs.cancel), methods=["POST"]),

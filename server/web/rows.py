@@ -34,8 +34,9 @@ REASONS = {
     messaging.GIVEN_UP["cancelled"]: "reason.cancelled",
     messaging.NOT_GONE_OUT: "reason.not_gone_out",
     messaging.NOBODY_KNOWS: "reason.nobody_knows",
+    messaging.WINDOW_CLOSED: "reason.window_closed",
 }
-ANSWERING = {"on": "answering.on", "paused": "answering.paused", "off": "answering.off"}
+MOST_UNREAD = 99
 STEPS = {
     "received": "steps.received",
     "stored": "steps.stored",
@@ -49,7 +50,22 @@ STEPS = {
 View = dict[str, Any]
 
 EMPTY_CONVERSATION: View = dict.fromkeys(
-    ("id", "href", "name", "initial", "snippet", "by", "clock", "at", "needs_person", "answering", "mode"), ""
+    (
+        "id",
+        "href",
+        "name",
+        "initial",
+        "snippet",
+        "by",
+        "clock",
+        "at",
+        "needs_person",
+        "answering",
+        "mode",
+        "unread",
+        "unread_word",
+    ),
+    "",
 ) | {"tone": "0"}
 EMPTY_MESSAGE: View = dict.fromkeys(
     (
@@ -66,6 +82,9 @@ EMPTY_MESSAGE: View = dict.fromkeys(
         "reason",
         "clock",
         "at",
+        "again",
+        "doubted",
+        "can_quote",
     ),
     "",
 ) | {"position": 0, "sources": [], "nodes": []}
@@ -74,8 +93,9 @@ EMPTY_MESSAGE: View = dict.fromkeys(
 class Shape:
     """Turns rows into what a reader of one language, in one business's time zone, sees."""
 
-    def __init__(self, words: Words, time_zone: str, *, folder: str) -> None:
-        """`folder` is the address under which a conversation opens, such as /inbox/."""
+    def __init__(self, words: Words, time_zone: str, *, folder: str, query: str = "") -> None:
+        """`folder` is the address under which a conversation opens, such as /inbox/; `query` follows it."""
+        self._query = query
         self._words = words
         self._zone = ZoneInfo(time_zone)
         self._folder = folder
@@ -86,7 +106,7 @@ class Shape:
         name = inert(row.name or row.phone or self._words("inbox.nameless")).strip()
         return {
             "id": str(row.id),
-            "href": f"{self._folder}{row.id}",
+            "href": f"{self._folder}{row.id}{self._query}",
             "name": name,
             "initial": next((letter.upper() for letter in name if letter.isalpha()), "#"),
             "tone": str(row.id.int % TONES),
@@ -95,8 +115,10 @@ class Shape:
             "clock": self._clock(row.last_message_at),
             "at": row.last_message_at.isoformat(),
             "needs_person": self._words("inbox.needs_person") if row.needs_person else "",
-            "answering": self._words(ANSWERING[row.answering]),
+            "answering": told_answering(self._words, row, self._zone),
             "mode": row.answering,
+            "unread": "99+" if row.unread > MOST_UNREAD else str(row.unread or ""),
+            "unread_word": self._words("inbox.unread", n=str(row.unread)) if row.unread else "",
         }
 
     def message(self, row: MessageRow, attached: Attached = NOTHING) -> View:
@@ -107,7 +129,7 @@ class Shape:
             "position": row.position,
             "side": row.direction,
             "author": row.author,
-            "by": "" if row.author == "customer" else self._words(AUTHORS[row.author]),
+            "by": self._writer(row),
             "anchor": anchor(row.id),
             "kind": row.kind if row.kind in KINDS else "",
             "text": inert(row.text or ""),
@@ -119,7 +141,18 @@ class Shape:
             "sources": [inert(title) for title in _titles(row.sources)],
             "clock": self._clock(row.created_at),
             "at": row.created_at.isoformat(),
+            "again": "yes" if row.status == "failed" and row.is_letter else "",
+            "doubted": "yes" if row.status == "unknown" and row.is_letter else "",
+            "can_quote": "yes" if row.provider_id else "",
         }
+
+    def _writer(self, row: MessageRow) -> str:
+        """Say who wrote for the business: a member by name, also beside what they let the assistant say."""
+        if row.author == "customer":
+            return ""
+        said = self._words(AUTHORS[row.author])
+        name = row.details.get("by") or row.details.get("edited_by") or row.details.get("approved_by")
+        return f"{said} · {inert(name)}" if isinstance(name, str) and name else said
 
     def steps(self, journey: Journey | None) -> View:
         """Return the strip: how each step stands, how long after the first it came, and a note."""
@@ -167,6 +200,16 @@ class Shape:
 
     def _clock(self, moment: datetime) -> str:
         return told_time(moment, self._zone)
+
+
+def told_answering(words: Words, row: ConversationRow, zone: ZoneInfo) -> str:
+    """Say who answers: the assistant, or who took over and until when."""
+    if row.answering == "on":
+        return words("answering.on")
+    who = inert(row.taken_by) if row.taken_by else words("author.person")
+    if row.answering == "paused" and row.paused_until is not None:
+        return words("answering.paused_until", who=who, time=told_time(row.paused_until, zone))
+    return words("answering.off_by", who=who) if row.taken_by else words("answering.off")
 
 
 def told_time(moment: datetime, zone: ZoneInfo) -> str:

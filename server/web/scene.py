@@ -13,13 +13,18 @@ from server.db import Session
 from server.domains.messaging.attachments import NOTHING
 from server.domains.messaging.pages import (
     ConversationPage,
+    ConversationRow,
     Journey,
+    Show,
+    Sieve,
     list_conversations,
     read_conversation,
     read_newest_steps,
     read_steps,
+    sieve_conversations,
 )
 from server.web.context import MemberVisit
+from server.web.desk import desk_view
 from server.web.rows import Shape, View
 
 LINES = 50
@@ -42,12 +47,22 @@ class Window:
 
     place: Place
     chosen: UUID | None = None
+    show: Show = Show.ALL
+    sought: str = ""
+
+    @property
+    def query(self) -> str:
+        """Return what the addresses of this list carry, such as ?show=mine; nothing for the whole list."""
+        told = ({"show": self.show.value} if self.show is not Show.ALL else {}) | (
+            {"q": self.sought} if self.sought else {}
+        )
+        return f"?{urlencode(told)}" if told else ""
 
     @property
     def live_url(self) -> str:
         """Return the address of the stream that keeps this page up to date."""
         chosen = {"conversation": str(self.chosen)} if self.chosen else {}
-        return f"/live?{urlencode({'page': self.place} | chosen)}"
+        return f"/live?{urlencode({'page': self.place} | chosen)}{self.query.replace('?', '&', 1)}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,13 @@ class Scene:
     opened: View | None
     messages: list[View]
     steps: View | None
+    desk: View | None = None
+
+
+def asked_show(request: Request) -> Show:
+    """Read which conversations are wanted; what is not known counts as all."""
+    asked = request.query_params.get("show", "")
+    return Show(asked) if asked in set(Show) else Show.ALL
 
 
 def chosen_conversation(request: Request) -> UUID | None:
@@ -70,13 +92,12 @@ def chosen_conversation(request: Request) -> UUID | None:
 
 async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Scene:
     """Read everything a page shows, in one transaction of the visitor's business."""
-    business_id = visit.login.business_id
-    rows = await list_conversations(session, business_id, LINES)
+    rows = await _rows(session, visit, window)
     opens = window.chosen
     if opens is None and window.place is Place.DEMO and rows:
         opens = rows[0].id
     page = await read_conversation(session, opens, BUBBLES) if opens else None
-    shape = Shape(visit.words, visit.login.time_zone, folder=FOLDERS[window.place])
+    shape = Shape(visit.words, visit.login.time_zone, folder=FOLDERS[window.place], query=window.query)
     return Scene(
         conversations=[shape.conversation(row) for row in rows],
         opened=shape.conversation(page.conversation) if page else None,
@@ -84,11 +105,21 @@ async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Sc
         steps=shape.steps(await _journey(session, visit, window, page))
         if window.place is Place.DEMO
         else None,
+        desk=desk_view(visit.words, visit.login.time_zone, page)
+        if page is not None and window.place is Place.INBOX
+        else None,
     )
 
 
 def _bubbles(shape: Shape, page: ConversationPage) -> list[View]:
     return [shape.message(one, page.attached.get(one.id, NOTHING)) for one in page.messages]
+
+
+async def _rows(session: Session, visit: MemberVisit, window: Window) -> list[ConversationRow]:
+    if not window.query:
+        return await list_conversations(session, visit.login.business_id, LINES)
+    sieve = Sieve(window.show, window.sought, visit.login.user_id)
+    return await sieve_conversations(session, visit.login.business_id, sieve, LINES)
 
 
 async def _journey(

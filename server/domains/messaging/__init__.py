@@ -28,7 +28,16 @@ from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
 from server.domains.messaging.sending import give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
-from server.domains.messaging.takeover import pause, resume
+from server.domains.messaging.suggesting import Decider, approve, discard
+from server.domains.messaging.takeover import choose_approval, pause, resume
+from server.domains.messaging.templates import (
+    Template,
+    add_quick_reply,
+    fill_template,
+    list_templates,
+    remove_quick_reply,
+)
+from server.domains.messaging.windows import CLOSED as WINDOW_CLOSED
 
 __all__ = [
     "BRIDGE",
@@ -36,10 +45,12 @@ __all__ = [
     "GIVEN_UP",
     "NOBODY_KNOWS",
     "NOT_GONE_OUT",
+    "WINDOW_CLOSED",
     "Channel",
     "CloudNumber",
     "Conversation",
     "ConversationSession",
+    "Decider",
     "Delivery",
     "Door",
     "Doors",
@@ -50,20 +61,26 @@ __all__ = [
     "Order",
     "Placed",
     "Receiver",
+    "Template",
     "TemplateUse",
     "UnknownBusinessError",
     "UnknownChannelError",
     "WrongSecretError",
     "WrongTokenError",
+    "add_quick_reply",
+    "approve",
     "ask_for_file_again",
     "ask_to_reopen",
     "ask_to_send",
     "call_if_in_doubt",
     "call_person",
+    "choose_approval",
     "close_stale_sessions",
     "connect_bridge",
     "connect_cloud",
+    "discard",
     "fetch_file",
+    "fill_template",
     "find_account",
     "find_hold",
     "forget_old_events",
@@ -72,11 +89,13 @@ __all__ = [
     "give_up_letter",
     "list_channels",
     "list_holds",
+    "list_templates",
     "mark_sent",
     "pause",
     "place_order",
     "process_event",
     "read_message",
+    "remove_quick_reply",
     "reopen_channel",
     "resume",
     "send_again",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from server.db import Session
-from server.domains.messaging import inbox, own, queries, standing
+from server.domains.messaging import inbox, own, queries, sendings, standing
 from server.domains.messaging.answering import Place, stay_silent, why_silent_now
 from server.domains.messaging.intake import Question, find_question, take
 from server.domains.messaging.models import Message
@@ -80,7 +80,7 @@ async def show_settled(run: Run, key: str) -> None:
     Raises Snooze while the effect's job is at work: a run of it may send, and says itself what it did.
     """
     async with run.completing() as session:
-        found, conversation_id = await find_effect(session, key), await queries.find_sending(session, key)
+        found, conversation_id = await find_effect(session, key), await sendings.find_sending(session, key)
         if found is None or conversation_id is None:
             return
         if found.job_id is not None and not await is_left(session, found.job_id):
@@ -88,7 +88,7 @@ async def show_settled(run: Run, key: str) -> None:
                 "the job of this effect is at work", for_s=min(AT_WORK_WAIT_S * run.token, LONGEST_WAIT_S)
             )
         await queries.lock_conversation(session, conversation_id)
-        message = await queries.get_sending(session, key)
+        message = await sendings.get_sending(session, key)
         found = await find_effect(session, key)
         if message is None or found is None:
             return
@@ -101,12 +101,12 @@ async def call_if_in_doubt(run: Run, key: str, tries: int) -> None:
     Nobody is called to a conversation that went on: a person wrote, or a later answer went out.
     """
     async with run.completing() as session:
-        conversation_id = await queries.find_sending(session, key)
+        conversation_id = await sendings.find_sending(session, key)
         if conversation_id is None:
             return
         await queries.lock_conversation(session, conversation_id)
         # The message before its effect, as whoever reads a receipt locks them.
-        message, found = await queries.lock_sending(session, key), await find_effect(session, key)
+        message, found = await sendings.lock_sending(session, key), await find_effect(session, key)
         if message is None or found is None or found.tries != tries:
             return
         if not _is_in_doubt(message, found.result) or await standing.went_on(session, message.id):

@@ -12,7 +12,7 @@ from typing import Any
 
 from server.db import Session
 from server.domains import assistant, contacts
-from server.domains.messaging import consents, inbox, own, queries, standing
+from server.domains.messaging import consents, inbox, own, queries, standing, suggesting
 from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
@@ -76,6 +76,9 @@ async def _draft(run: Run, question: Question, told: Told) -> Message | None:
         if silence is not None:
             log.info("draft_dropped", message_id=str(question.message_id), why=silence)
             await stay_silent(session, question, None, silence)
+            return None
+        if draft.needs_approval if told.needs_approval is None else told.needs_approval:
+            await suggesting.suggest(session, question, draft)
             return None
         await _plan(session, run, question)
         return await _record(session, question, draft)

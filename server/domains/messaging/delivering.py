@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.db import Session
-from server.domains.messaging import own, queries, refusing, windows
+from server.domains.messaging import own, queries, refusing, sendings, windows
 from server.domains.messaging.connecting import find_account
 from server.domains.messaging.models import Message
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError
@@ -83,7 +83,7 @@ async def _keep_in(session: Session, channel: MessageChannel, parcel: Parcel, ou
         return False
     await queries.lock_conversation(session, parcel.conversation_id)
     # The message before its effect, as whoever reads a receipt locks them.
-    message = await queries.lock_sending(session, parcel.effect_key)
+    message = await sendings.lock_sending(session, parcel.effect_key)
     called_off = await abandon_effect(session, key=parcel.effect_key, reason=windows.CLOSED)
     if message is None or not called_off:
         return False

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import contacts, media
-from server.domains.messaging import announcing, consents, inbox, own, queries
+from server.domains.messaging import announcing, consents, inbox, own, queries, takeover
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Change, Said
 from server.domains.messaging.refusing import read_report
@@ -152,7 +152,7 @@ async def _take_own(
     if ours is None:
         message_id = await _store(session, stored, event, conversation_id)
         if is_takeover(event):
-            await queries.hand_to_person(session, conversation_id, PauseReason.PHONE)
+            await takeover.hand_to_person(session, conversation_id, PauseReason.PHONE)
         typed = await queries.get_message(session, message_id)
         if typed is not None and not is_history(event):
             await announcing.tell_outgoing(session, typed)

@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 
 from server.db import Session
 from server.domains import media
-from server.domains.messaging import queries
+from server.domains.messaging import queries, sendings, takeover
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
 from server.domains.messaging.rules import PauseReason, message_key
@@ -100,11 +100,11 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     if known is not None:
         return known
     message_id = await queries.insert_reply(session, await _said(session, letter, target))
-    await queries.name_effect(session, message_id, message_key(message_id, 1))
+    await sendings.name_effect(session, message_id, message_key(message_id, 1))
     if letter.media_id is not None and await media.attach(session, letter.media_id, message_id) is None:
         raise media_missing()
     if letter.author == "person" and letter.kind is not EventKind.REACTION:
-        await queries.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
+        await takeover.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
     await session.execute(text(TOUCH), {"message_id": message_id, "conversation_id": letter.conversation_id})
     await _enqueue(session, target, message_id, tries=1)
     return message_id
@@ -247,4 +247,4 @@ async def _lock_own(session: Session, business_id: int, message_id: UUID) -> Mes
     if message is None or message.business_id != business_id:
         return None
     await queries.lock_conversation(session, message.conversation_id)
-    return await queries.lock_message(session, message_id)
+    return await sendings.lock_message(session, message_id)

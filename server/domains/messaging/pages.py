@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
 from server.db import Session
+from server.domains.messaging import windows
 from server.domains.messaging.attachments import Attached, read_attached
-from server.queue import Asked
+from server.domains.messaging.suggesting import IS_FRESH
+from server.queue import Asked, Changed
 from server.queue.catalog import WebhookProcess
+
+LONGEST_SOUGHT = 100
 
 
 @dataclass(frozen=True)
 class ConversationRow:
-    """One line of the inbox; `answering` is on, paused or off."""
+    """One line of the inbox; `answering` is on, paused or off.
+
+    `taken_by` names who took it over, where that was a member; `unread` counts what nobody has opened.
+    """
 
     id: UUID
     name: str | None
@@ -30,11 +38,53 @@ class ConversationRow:
     last_kind: str | None
     last_text: str | None
     last_status: str | None
+    paused_until: datetime | None = None
+    taken_by: str | None = None
+    unread: int = 0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What whoever writes in a conversation needs to know: the newest of a customer's, the window, a draft.
+
+    `window_closes_at` is None on a channel without a window, and where it never opened.
+    """
+
+    channel_id: UUID
+    has_window: bool
+    window_is_open: bool
+    window_closes_at: datetime | None
+    is_unreachable: bool
+    needs_approval: bool | None
+    suggestion_id: UUID | None
+    suggestion: str | None
+
+
+class Show(StrEnum):
+    """Which conversations the inbox lists."""
+
+    ALL = "all"
+    NEEDS_PERSON = "needs"
+    MINE = "mine"
+    UNREAD = "unread"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Which conversations are wanted, and by whom; `sought` is a name, a phone or words that were said."""
+
+    show: Show = Show.ALL
+    sought: str = ""
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True)
 class MessageRow:
-    """One bubble; `sources` are the knowledge entries an answer was made from."""
+    """One bubble; `sources` are the knowledge entries an answer was made from.
+
+    A letter is what somebody asked for, who may ask for it again; an answer belongs to its event.
+    """
 
     id: UUID
     position: int
@@ -47,6 +97,8 @@ class MessageRow:
     status: str
     status_reason: str | None
     created_at: datetime
+    provider_id: str | None = None
+    is_letter: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +107,7 @@ class ConversationPage:
 
     conversation: ConversationRow
     messages: Sequence[MessageRow]
+    desk: Desk
     attached: Mapping[UUID, Attached] = field(default_factory=dict)
 
 
@@ -96,7 +149,8 @@ SELECT conversation.id, contact.name, phone.value AS phone,
             WHEN conversation.ai_paused_until > now() THEN 'paused' ELSE 'on' END AS answering,
        conversation.needs_person, conversation.last_message_at,
        last.author AS last_author, last.kind AS last_kind, left(last.text, 200) AS last_text,
-       last.status AS last_status
+       last.status AS last_status, conversation.ai_paused_until AS paused_until,
+       taker.name AS taken_by, unread.amount AS unread
 FROM conversation
 JOIN business ON business.id = conversation.business_id
 JOIN contact ON contact.id = conversation.contact_id
@@ -106,17 +160,56 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT author, kind, text, status FROM message
     WHERE conversation_id = conversation.id ORDER BY position DESC LIMIT 1) AS last ON true
+LEFT JOIN user_account AS taker ON taker.id = conversation.taken_by
+LEFT JOIN LATERAL (
+    SELECT count(*) AS amount FROM (
+        SELECT FROM message WHERE conversation_id = conversation.id AND direction = 'in'
+           AND position > conversation.read_position AND kind <> 'reaction' LIMIT 100) AS new) AS unread
+ON true
 """
+# What is sought is compared as it is written: a percent sign is a percent sign.
+SIEVED = """
+WHERE conversation.business_id = :business_id
+  AND (:show <> 'needs' OR conversation.needs_person)
+  AND (:show <> 'mine' OR conversation.taken_by = cast(:user_id AS uuid))
+  AND (:show <> 'unread' OR unread.amount > 0)
+  AND (:show <> 'paused' OR NOT conversation.ai_enabled OR conversation.ai_paused_until > now())
+  AND (:sought = '' OR strpos(lower(contact.name), lower(:sought)) > 0
+       OR :digits <> '' AND EXISTS (SELECT FROM contact_identity WHERE contact_id = contact.id
+            AND kind = 'phone' AND strpos(value, :digits) > 0)
+       OR EXISTS (SELECT FROM (SELECT message.text FROM message WHERE conversation_id = conversation.id
+            ORDER BY position DESC LIMIT 200) AS said WHERE strpos(lower(said.text), lower(:sought)) > 0))
+ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
+"""
+# The window as `windows` computes it; the newest draft that is not too late.
+DESK = f"""
+SELECT conversation.channel_id, channel.kind AS channel_kind, conversation.needs_approval,
+       coalesce(conversation.unreachable_at > conversation.last_message_at - interval '1 second'
+                AND conversation.unreachable_at > (SELECT max(created_at) FROM message
+                    WHERE conversation_id = conversation.id AND direction = 'in'), false) AS is_unreachable,
+       suggestion.id AS suggestion_id, suggestion.text AS suggestion
+FROM conversation JOIN channel ON channel.id = conversation.channel_id
+LEFT JOIN suggestion ON suggestion.conversation_id = conversation.id AND {IS_FRESH}
+WHERE conversation.id = :conversation_id ORDER BY suggestion.created_at DESC LIMIT 1
+"""  # noqa: S608 -- composed of constants
 # The cast lets one statement serve both the first page and those after it.
 LIST = """
 WHERE conversation.business_id = :business_id
   AND (cast(:before AS timestamptz) IS NULL OR conversation.last_message_at < :before)
 ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
 """
+MARK_READ = """
+UPDATE conversation SET read_position = newest.position FROM (
+    SELECT max(position) AS position FROM message WHERE conversation_id = :conversation_id) AS newest
+WHERE conversation.id = :conversation_id AND conversation.business_id = :business_id
+  AND newest.position > conversation.read_position
+RETURNING conversation.id
+"""
 ONE = "WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1"
 # A reaction is shown under its message; by itself only where we do not have that one.
 MESSAGES = """
-SELECT id, position, direction, author, kind, text, details, sources, status, status_reason, created_at
+SELECT id, position, direction, author, kind, text, details, sources, status, status_reason, created_at,
+       provider_id, coalesce(effect_key LIKE 'message:%', false) AS is_letter
 FROM message WHERE conversation_id = :conversation_id AND (kind <> 'reaction' OR text <> '' AND NOT EXISTS (
     SELECT FROM message AS target WHERE target.business_id = message.business_id
     AND target.channel_id = message.channel_id AND target.provider_id = message.details ->> 'target'))
@@ -184,6 +277,46 @@ async def list_conversations(
     return [_conversation(row) for row in rows]
 
 
+async def sieve_conversations(
+    session: Session, business_id: int, sieve: Sieve, limit: int = 50
+) -> list[ConversationRow]:
+    """Return the newest lines of the inbox that pass a sieve; words are sought in the newest 200 messages."""
+    names = {
+        "business_id": business_id,
+        "show": sieve.show.value,
+        "user_id": sieve.user_id,
+        "sought": sieve.sought[:LONGEST_SOUGHT].replace("\x00", ""),
+        "digits": "".join(letter for letter in sieve.sought if letter.isdecimal())[-9:],
+        "limit": limit,
+    }
+    rows = await session.execute(text(CONVERSATIONS + SIEVED), names)
+    return [_conversation(row) for row in rows]
+
+
+async def read_desk(session: Session, conversation_id: UUID) -> Desk:
+    """Return what whoever writes in a conversation needs to know."""
+    row = (await session.execute(text(DESK), {"conversation_id": conversation_id})).one()
+    length = windows.LENGTHS.get(row.channel_kind)
+    window = None if length is None else await windows.read(session, conversation_id, length)
+    return Desk(
+        channel_id=row.channel_id,
+        has_window=window is not None,
+        window_is_open=window is None or window.is_open,
+        window_closes_at=None if window is None else window.closes_at,
+        is_unreachable=row.is_unreachable,
+        needs_approval=row.needs_approval,
+        suggestion_id=row.suggestion_id,
+        suggestion=row.suggestion,
+    )
+
+
+async def mark_read(session: Session, business_id: int, conversation_id: UUID) -> None:
+    """Note that somebody of the business has seen all that a conversation holds."""
+    names = {"conversation_id": conversation_id, "business_id": business_id}
+    if (await session.execute(text(MARK_READ), names)).first() is not None:
+        session.outbox.append(Changed(business_id, "conversation", conversation_id))
+
+
 async def read_conversation(
     session: Session, conversation_id: UUID, limit: int = 100
 ) -> ConversationPage | None:
@@ -194,7 +327,8 @@ async def read_conversation(
     found = await session.execute(text(MESSAGES), {"conversation_id": conversation_id, "limit": limit})
     messages = [MessageRow(**message._mapping) for message in found]  # noqa: SLF001 -- SQLAlchemy's public name
     attached = await read_attached(session, [message.id for message in messages])
-    return ConversationPage(_conversation(row), messages[::-1], attached)
+    desk = await read_desk(session, conversation_id)
+    return ConversationPage(_conversation(row), messages[::-1], desk, attached)
 
 
 async def read_addressees(session: Session, effect_keys: Sequence[str]) -> dict[str, Addressee]:

@@ -14,8 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.messaging import announcing
-from server.domains.messaging.models import Channel, Conversation, ConversationSession, Message
-from server.domains.messaging.rules import PauseReason
+from server.domains.messaging.models import Conversation, ConversationSession, Message
 from server.ports import DeliveryStatus
 
 
@@ -90,17 +89,6 @@ WHERE message.business_id = :business_id AND message.channel_id = :channel_id
   AND message.provider_id = :provider_id AND message.direction = :direction
   AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
 RETURNING message.id, message.conversation_id
-"""
-
-
-HAND_TO_PERSON = """
-UPDATE conversation
-SET ai_paused_until = greatest(ai_paused_until, now() + business.takeover_minutes * interval '1 minute'),
-    pause_reason = CASE WHEN ai_paused_until > now() + business.takeover_minutes * interval '1 minute'
-                        THEN pause_reason ELSE :reason END,
-    taken_by = coalesce(cast(:user_id AS uuid), taken_by), needs_person = false
-FROM business
-WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
 """
 
 
@@ -189,31 +177,6 @@ async def find_message(session: Session, channel_id: UUID, provider_id: str) -> 
     )
 
 
-async def find_sending(session: Session, effect_key: str) -> UUID | None:
-    """Return the conversation of the message that hangs on an effect."""
-    return await session.scalar(
-        select(Message.conversation_id).where(Message.effect_key == effect_key).order_by(Message.id).limit(1)
-    )
-
-
-async def get_sending(session: Session, effect_key: str) -> Message | None:
-    """Return the message that hangs on an effect."""
-    return await session.scalar(
-        select(Message).where(Message.effect_key == effect_key).order_by(Message.id).limit(1)
-    )
-
-
-async def lock_sending(session: Session, effect_key: str) -> Message | None:
-    """Return the message that hangs on an effect, and let no one else change it meanwhile."""
-    return await session.scalar(
-        select(Message)
-        .where(Message.effect_key == effect_key)
-        .order_by(Message.id)
-        .limit(1)
-        .with_for_update()
-    )
-
-
 async def find_question(session: Session, event_id: UUID) -> Row[Any] | None:
     """Return a customer's message that was stored and not dealt with, with all that answering it takes."""
     return (await session.execute(text(QUESTION), {"event_id": event_id})).first()
@@ -227,21 +190,6 @@ async def mark_given_up(session: Session, message_id: UUID) -> None:
 async def get_message(session: Session, message_id: UUID) -> Message | None:
     """Return a message by our own id."""
     return await session.get(Message, message_id)
-
-
-async def lock_message(session: Session, message_id: UUID) -> Message | None:
-    """Return a message as it is now, and let no one else change it meanwhile."""
-    return await session.get(Message, message_id, with_for_update=True, populate_existing=True)
-
-
-async def name_effect(session: Session, message_id: UUID, effect_key: str) -> None:
-    """Store on which effect a message of ours hangs."""
-    await session.execute(update(Message).where(Message.id == message_id).values(effect_key=effect_key))
-
-
-async def kind_of_channel(session: Session, channel_id: UUID) -> str:
-    """Return which kind of channel this is."""
-    return (await session.get_one(Channel, channel_id)).kind
 
 
 async def name_message(session: Session, message_id: UUID, provider_id: str) -> None:
@@ -307,19 +255,6 @@ async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
     ).first()
     if began is not None:
         await announcing.tell_person_needed(session, began.id, began.business_id, began.at)
-
-
-async def hand_to_person(
-    session: Session, conversation_id: UUID, reason: PauseReason, user_id: UUID | None = None
-) -> None:
-    """Leave a conversation to the person who wrote in it, for as long as their business leaves it to them.
-
-    Nobody else is needed any more. A longer pause, such as one made by hand, stays.
-    """
-    await session.execute(
-        text(HAND_TO_PERSON),
-        {"conversation_id": conversation_id, "reason": reason.value, "user_id": user_id},
-    )
 
 
 async def change_message(session: Session, change: Change) -> tuple[UUID, UUID] | None:

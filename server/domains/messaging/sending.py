@@ -6,9 +6,9 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import media
-from server.domains.messaging import own, queries
+from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver
-from server.domains.messaging.models import Conversation, Message
+from server.domains.messaging.models import Channel, Conversation, Message
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
 from server.errors import BadInputError
 from server.log import get_logger
@@ -57,7 +57,7 @@ async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) 
     if message is None or message.effect_key is None:
         return
     await queries.lock_conversation(session, message.conversation_id)
-    message = await queries.lock_sending(session, message.effect_key)
+    message = await sendings.lock_sending(session, message.effect_key)
     if message is None or message.effect_key is None:
         return
     reason = why_given_up(given_up.state)
@@ -74,10 +74,11 @@ async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) 
 
 async def _parcel(session: Session, message: Message, effect_key: str) -> Parcel:
     conversation = await session.get_one(Conversation, message.conversation_id)
+    channel = await session.get_one(Channel, message.channel_id)
     return Parcel(
         conversation_id=message.conversation_id,
         channel_id=message.channel_id,
-        channel_kind=await queries.kind_of_channel(session, message.channel_id),
+        channel_kind=channel.kind,
         message_id=message.id,
         effect_key=effect_key,
         address=conversation.address,

@@ -25,10 +25,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Known:
-    """Whom a conversation is with, and the summaries of its earlier sessions, the newest first."""
+    """Whom a conversation is with, and the summaries of its earlier sessions, the newest first.
+
+    `needs_approval` is None where the business's own choice holds for its answers.
+    """
 
     contact_id: UUID
     contact_name: str | None
+    needs_approval: bool | None
     summaries: Sequence[str]
 
 
@@ -60,7 +64,7 @@ WHERE conversation_id = live_conversation(:conversation_id) AND position <= :pos
 ORDER BY position DESC LIMIT :limit
 """
 KNOWN = """
-SELECT conversation.contact_id, contact.name AS contact_name,
+SELECT conversation.contact_id, contact.name AS contact_name, conversation.needs_approval,
        ARRAY(SELECT ended.summary FROM conversation_session AS ended
              WHERE ended.conversation_id = conversation.id AND ended.summary IS NOT NULL
              ORDER BY ended.opened_at DESC, ended.id LIMIT :summaries) AS summaries

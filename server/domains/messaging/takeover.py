@@ -14,20 +14,52 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains.messaging import queries
+from server.domains.messaging.rules import PauseReason
 from server.queue import Changed
 
 PAUSE = """
 UPDATE conversation SET ai_paused_until = :until, pause_reason = 'hand', taken_by = :user_id
 WHERE id = :conversation_id RETURNING id
 """
+HAND_TO_PERSON = """
+UPDATE conversation
+SET ai_paused_until = greatest(ai_paused_until, now() + business.takeover_minutes * interval '1 minute'),
+    pause_reason = CASE WHEN ai_paused_until > now() + business.takeover_minutes * interval '1 minute'
+                        THEN pause_reason ELSE :reason END,
+    taken_by = coalesce(cast(:user_id AS uuid), taken_by), needs_person = false
+FROM business
+WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
+"""
+CALL_OFF = "UPDATE conversation SET needs_person = false WHERE id = :conversation_id"
 STOP = """
 UPDATE conversation SET ai_enabled = false, taken_by = :user_id WHERE id = :conversation_id RETURNING id
+"""
+CHOOSE = """
+UPDATE conversation SET needs_approval = :needs_approval WHERE id = :conversation_id RETURNING id
 """
 RESUME = """
 UPDATE conversation SET ai_enabled = true, ai_paused_until = NULL, pause_reason = NULL, taken_by = NULL,
                         resumed_at = clock_timestamp(), needs_person = false
 WHERE id = :conversation_id RETURNING id
 """
+
+
+async def hand_to_person(
+    session: Session, conversation_id: UUID, reason: PauseReason, user_id: UUID | None = None
+) -> None:
+    """Leave a conversation to the person who wrote in it, for as long as their business leaves it to them.
+
+    Nobody else is needed any more. A longer pause, such as one made by hand, stays.
+    """
+    await session.execute(
+        text(HAND_TO_PERSON),
+        {"conversation_id": conversation_id, "reason": reason.value, "user_id": user_id},
+    )
+
+
+async def call_off(session: Session, conversation_id: UUID) -> None:
+    """Note that a person saw to a conversation: nobody is needed in it any more."""
+    await session.execute(text(CALL_OFF), {"conversation_id": conversation_id})
 
 
 async def pause(
@@ -39,6 +71,17 @@ async def pause(
     changed = await session.scalar(
         text(statement), {"conversation_id": conversation_id, "user_id": user_id, "until": until}
     )
+    session.outbox.append(Changed(business_id, "conversation", conversation_id))
+    return changed is not None
+
+
+async def choose_approval(
+    session: Session, business_id: int, conversation_id: UUID, *, needs_approval: bool
+) -> bool:
+    """Have the assistant only suggest in one conversation, or answer there; False: no such conversation."""
+    await queries.lock_conversation(session, conversation_id)
+    names = {"conversation_id": conversation_id, "needs_approval": needs_approval}
+    changed = await session.scalar(text(CHOOSE), names)
     session.outbox.append(Changed(business_id, "conversation", conversation_id))
     return changed is not None
 

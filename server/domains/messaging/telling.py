@@ -36,11 +36,15 @@ _WORDLESS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Told:
-    """A conversation up to the message that is answered, and what is known beside it."""
+    """A conversation up to the message that is answered, and what is known beside it.
+
+    `needs_approval` is None where the business's own choice holds.
+    """
 
     contact_id: UUID
     history: Sequence[Line]
     facts: assistant.Facts
+    needs_approval: bool | None = None
 
 
 async def read_told(session: Session, question: Question) -> Told:
@@ -50,7 +54,12 @@ async def read_told(session: Session, question: Question) -> Told:
     )
     known = await standing.read_known(session, question.conversation_id)
     name = [f"Name: {known.contact_name}"] if known.contact_name else []
-    return Told(known.contact_id, history, assistant.Facts(contact=name, earlier=known.summaries))
+    return Told(
+        known.contact_id,
+        history,
+        assistant.Facts(contact=name, earlier=known.summaries),
+        known.needs_approval,
+    )
 
 
 def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:

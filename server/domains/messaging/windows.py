@@ -6,6 +6,7 @@ Meta counts 24 hours from when the customer wrote; outside of it only templates 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +15,8 @@ from sqlalchemy import text
 
 from server.db import Session
 
+# For those who have no provider at hand, by kind of channel; a test holds it against the providers.
+LENGTHS: Mapping[str, timedelta] = {"whatsapp_cloud": timedelta(hours=24)}
 CLOSED = "not sent: the customer wrote too long ago, so only a template may be sent"
 # By the provider's clock, which decides. What came late opened no window later than it was written; a clock
 # of theirs that runs ahead opens none beyond the moment it came. A no of the provider outweighs our sum.

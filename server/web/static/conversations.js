@@ -66,3 +66,9 @@ export function showMessages({ conversation, messages }) {
   $("no-bubbles").hidden = bubbles.children.length > 0;
   if (wasAtEnd) scrollToEnd();
 }
+
+export function showListed(ids) {
+  const wanted = new Set(ids);
+  for (const row of [...rows.children]) if (!wanted.has(row.dataset.id)) row.remove();
+  $("no-rows").hidden = rows.children.length > 0;
+}

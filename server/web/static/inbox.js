@@ -1,11 +1,15 @@
 // The inbox: what is open stays open, and follows the stream.
 
-import { scrollToEnd, showConversation, showMessages, showOpened } from "./conversations.js";
+import { openComposer, showDesk, showSent } from "./composer.js";
+import { scrollToEnd, showConversation, showListed, showMessages, showOpened } from "./conversations.js";
 import { Live } from "./live.js";
 
 scrollToEnd();
+openComposer();
 new Live(document.getElementById("live").dataset.url, {
   conversation: showConversation,
+  listed: showListed,
   opened: showOpened,
-  messages: showMessages,
+  desk: showDesk,
+  messages: (told) => { showMessages(told); showSent(told); },
 });

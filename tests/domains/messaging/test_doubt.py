@@ -223,7 +223,9 @@ async def test_a_second_sending_that_ends_in_doubt_is_looked_at_anew(shop):
     shop.phone.answers = [ProviderUnknownError("timed out")]
     await handle_again(shop, event_id)
     assert (len(shop.phone.sent), await looks(shop)) == (2, ["ready", "ready"])
-    first = await shop.look("SELECT id FROM job WHERE payload ->> 'tries' = '1'")
+    first = await shop.look(
+        "SELECT id FROM job WHERE kind = 'reply_doubted_job' AND payload ->> 'tries' = '1'"
+    )
     await shop.engine.look.execute("UPDATE job SET due_at = now() WHERE id = $1", first)
     await shop.settle()
     # The first look is not about this sending, whose own time has not come.

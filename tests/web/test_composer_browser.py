@@ -1,0 +1,146 @@
+"""Writing to a customer in a real browser: at once, once, by keyboard, on a phone, in both languages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import Shops
+from tests.web.site import Site
+from tests.web.test_browser import CHROMIUM, Window, until, window
+
+__all__ = ["window"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+async def look(window: Window, name: str) -> None:
+    """Keep a picture of the page for people, where they asked for one."""
+    if folder := os.environ.get("PICTURES"):
+        await window.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+async def count(shops: Shops, author: str = "person") -> int:
+    counted = await shops.dana.connection.fetchval("SELECT count(*) FROM message WHERE author = $1", author)
+    return int(counted)
+
+
+async def test_what_is_written_shows_at_once_and_is_stored_once(
+    window: Window, site: Site, shops: Shops
+) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await shops.dana.writes(conversation, "How much is a door?", provider_id="IN1")
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+
+    await window.page.fill("#compose-text", "350, and\nI come today")
+    await window.page.press("#compose-text", "Control+Enter")
+    await window.page.press("#compose-text", "Control+Enter")
+    assert await window.shows(".bubble[data-author=person] .words", "350, and")
+    site.hints.tell(shops.dana.business_id)
+    assert await window.shows(".bubble[data-author=person]:not(.pending) .bubble-by", "Team · dana")
+    assert await until(lambda: _has_no(window, ".pending"))
+    assert await window.page.input_value("#compose-text") == ""
+
+    assert await window.shows(".mode", "dana answers until")
+    await window.page.click(".resume button")
+    site.hints.tell(shops.dana.business_id)
+    assert await window.shows(".mode", "The AI answers")
+    assert await count(shops) == 1
+    assert window.complaints == []
+
+
+async def test_a_message_is_quoted_and_reacted_to(window: Window, site: Site, shops: Shops) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await shops.dana.writes(conversation, "Which colour?", provider_id="IN1")
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+
+    await window.page.click(".deeds [data-do=react]")
+    await window.page.click(".emoji button")
+    await window.page.click(".deeds [data-do=quote]")
+    assert await window.shows("#quoted", "Which colour?")
+    await window.page.fill("#compose-text", "Blue")
+    await window.page.click("#compose-send")
+    assert await until(lambda: _is_stored(shops, 2))
+
+    rows = await shops.dana.connection.fetch(
+        "SELECT kind, text, quoted_provider_id, details ->> 'target' AS target FROM message"
+        " WHERE author = 'person' ORDER BY position"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("reaction", "\U0001f44d", None, "IN1"),
+        ("text", "Blue", "IN1", None),
+    ]
+    assert window.complaints == []
+
+
+async def test_a_suggestion_is_edited_and_sent(window: Window, site: Site, shops: Shops) -> None:
+    conversation = await shops.dana.meet("Maya")
+    asked = await shops.dana.writes(conversation, "How much?", provider_id="IN1")
+    await shops.dana.connection.execute(
+        "INSERT INTO suggestion (business_id, conversation_id, message_id, text) VALUES ($1, $2, $3, '350.')",
+        *(shops.dana.business_id, conversation, asked),
+    )
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+    await look(window, "suggestion")
+
+    await window.page.click("[data-edit]")
+    await window.page.fill(".suggestion textarea", "350, or 400 at night.")
+    await window.page.click(".suggestion [value=send]")
+    site.hints.tell(shops.dana.business_id)
+
+    assert await window.shows(".bubble[data-author=assistant] .words", "350, or 400 at night.")
+    assert await until(lambda: _has_no(window, ".suggestion:not([hidden])"))
+    assert await count(shops, "assistant") == 1
+    assert window.complaints == []
+
+
+@pytest.mark.parametrize(("language", "width"), [("he", 390), ("en", 390), ("he", 1280), ("en", 1280)])
+async def test_the_composer_stays_in_its_frame(
+    window: Window, site: Site, shops: Shops, language: str, width: int
+) -> None:
+    story = shops.dana
+    conversation = await story.meet("נועה לוי", "972501234567")
+    await story.writes(conversation, "שלום, כמה עולה פריצת דלת? " * 4, provider_id="IN1")
+    await story.says(conversation, "350 ₪.", provider_id="OUT1")
+    for status, reason in (
+        ("failed", "no such number"),
+        ("unknown", "given up: nobody found out whether it went out"),
+    ):
+        await story.says(
+            conversation,
+            "אני בדרך",
+            author="person",
+            status=status,
+            reason=reason,
+            effect_key=f"message:{status}",
+        )
+    await story.connection.execute(
+        "INSERT INTO message_template (business_id, name, body, variables) VALUES ($1, 'hours', $2, 1)",
+        *(story.business_id, "We open at {{1}}. " * 6),
+    )
+    await window.page.set_viewport_size({"width": width, "height": 800})
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang={language}")
+    await look(window, f"composer-{language}-{width}")
+    for menu in ("#assistant-menu", "#templates"):
+        await window.page.click(f"{menu} summary")
+        await look(window, f"composer-{language}-{width}-{menu[1:]}")
+        frame = await window.page.locator(f"{menu} .menu-list").bounding_box()
+        assert frame is not None
+        assert frame["x"] >= 0
+        assert frame["x"] + frame["width"] <= width
+        await window.page.click(f"{menu} summary")
+    over = await window.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    bottom = await window.page.evaluate("document.getElementById('desk').getBoundingClientRect().bottom")
+    assert over == 0
+    assert bottom <= 800
+    assert window.complaints == []
+
+
+async def _has_no(window: Window, selector: str) -> bool:
+    return await window.page.locator(selector).count() == 0
+
+
+async def _is_stored(shops: Shops, amount: int) -> bool:
+    return await count(shops) == amount

@@ -1,0 +1,138 @@
+"""Members write, pause, resume and decide on their own business's conversations; others cannot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from server.web.composing import _until
+from tests.web.conftest import form_token
+
+
+async def post(browser, conversation_id, deed, accept="application/json", **fields):
+    page = await browser.get("/inbox")
+    return await browser.post(
+        f"/inbox/{conversation_id}/{deed}",
+        data={"csrf": form_token(page), **fields},
+        headers={"accept": accept},
+    )
+
+
+async def test_what_a_member_writes_is_stored_with_its_job_and_shown(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    answer = await post(dana, conversation_id, "send", text="Hello <b>Maya</b>", client_key="one")
+
+    assert answer.status_code == 204
+    page = await dana.get(f"/inbox/{conversation_id}")
+    assert "Hello &lt;b&gt;Maya&lt;/b&gt;" in page.text
+    assert "Team · dana" in page.text
+    jobs = "SELECT count(*) FROM job WHERE kind = 'message_send_job'"
+    assert await shops.dana.connection.fetchval(jobs) == 1
+
+
+async def test_a_form_sent_twice_is_one_message(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    for _ in range(2):
+        await post(dana, conversation_id, "send", text="Hello", client_key="one")
+
+    count = "SELECT count(*) FROM message WHERE conversation_id = $1"
+    assert await shops.dana.connection.fetchval(count, conversation_id) == 1
+
+
+async def test_the_longest_hebrew_message_fits_in_a_form(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    assert (await post(dana, conversation_id, "send", text="ש" * 4096)).status_code == 204
+    refused = await post(dana, conversation_id, "send", text="ש" * 4097)
+
+    assert (refused.status_code, "4,096" in refused.json()["error"]) == (422, True)
+
+
+async def test_a_form_without_scripts_leads_back_to_the_conversation(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    answer = await post(dana, conversation_id, "send", text="Hello", accept="text/html")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/inbox/{conversation_id}")
+
+
+async def test_another_business_can_do_nothing_in_a_conversation(noa, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    answers = [
+        await post(noa, conversation_id, "send", text="Hello"),
+        await post(noa, conversation_id, "assistant", **{"for": "off"}),
+        await post(noa, conversation_id, "settle", message=str(conversation_id), do="again"),
+    ]
+    await post(noa, conversation_id, "seen")
+
+    assert [answer.status_code for answer in answers] == [422, 409, 409]
+    row = await shops.dana.connection.fetchrow("SELECT ai_enabled, read_position FROM conversation")
+    assert tuple(row) == (True, 0)
+
+
+async def test_a_pause_says_who_answers_and_a_resume_takes_it_back(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    await post(dana, conversation_id, "assistant", **{"for": "2h"})
+    paused = await dana.get(f"/inbox/{conversation_id}")
+    await post(dana, conversation_id, "assistant", **{"for": "resume"})
+    resumed = await dana.get(f"/inbox/{conversation_id}")
+
+    assert "dana answers until" in paused.text
+    assert "dana answers until" not in resumed.text
+
+
+async def test_the_list_can_be_sieved_and_sought(dana, shops):
+    maya = await shops.dana.meet("Maya 100%", "972501112222")
+    await shops.dana.meet("Omer", "972503334444")
+    await post(dana, maya, "assistant", **{"for": "off"})
+
+    async def named(query):
+        page = (await dana.get(f"/inbox{query}")).text
+        return [name for name in ("Maya", "Omer") if f">{name}" in page]
+
+    assert await named("") == ["Maya", "Omer"]
+    assert await named("?show=mine") == ["Maya"]
+    assert await named("?show=paused") == ["Maya"]
+    assert await named("?show=needs") == []
+    assert await named("?q=oMER") == ["Omer"]
+    assert await named("?q=50-111-2222") == ["Maya"]
+    assert await named("?q=100%25") == ["Maya"]
+    assert await named("?q=%00%27") == []
+
+
+async def test_opening_is_no_reading_until_the_page_says_so(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+    await shops.dana.writes(conversation_id, "hi")
+    assert "1 unread" in (await dana.get(f"/inbox/{conversation_id}")).text
+    assert "1 unread" in (await dana.get("/inbox")).text
+
+    await post(dana, conversation_id, "seen")
+
+    assert "1 unread" not in (await dana.get("/inbox")).text
+
+
+async def test_a_failed_message_offers_to_be_sent_again_once(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+    await post(dana, conversation_id, "send", text="Hello")
+    message_id = await shops.dana.connection.fetchval(
+        "UPDATE message SET status = 'failed', status_reason = 'no such number' RETURNING id"
+    )
+
+    first = await post(dana, conversation_id, "settle", message=str(message_id), do="again")
+    second = await post(dana, conversation_id, "settle", message=str(message_id), do="again")
+
+    assert (first.status_code, second.status_code) == (204, 409)
+
+
+def test_until_tomorrow_morning_is_eight_by_the_businesses_clock():
+    now = datetime(2026, 3, 26, 22, 30, tzinfo=UTC)
+
+    until = _until("morning", now, ZoneInfo("Asia/Jerusalem"))
+
+    # It is Friday there already, and summer time begins that night.
+    assert until is not None
+    assert until.astimezone(UTC) == datetime(2026, 3, 28, 5, 0, tzinfo=UTC)
