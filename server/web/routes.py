@@ -34,20 +34,7 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/login", anyone(context, door.log_in), methods=["POST"]),
         Route("/logout", members(context, door.log_out), methods=["POST"]),
         Route("/enter/{token}", anyone(context, door.enter)),
-        Route("/inbox", members(context, inbox.show_inbox)),
-        Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
-        Route("/media", members(context, media.upload), methods=["POST"]),
-        Route("/media/{media_id:uuid}", members(context, media.show_media)),
-        Route("/media/{media_id:uuid}/again", members(context, media.fetch_again), methods=["POST"]),
-        Route("/inbox/{conversation_id:uuid}/send", members(context, composing.send), methods=["POST"]),
-        Route("/inbox/{conversation_id:uuid}/settle", members(context, composing.settle), methods=["POST"]),
-        Route(
-            "/inbox/{conversation_id:uuid}/assistant",
-            members(context, composing.change_assistant),
-            methods=["POST"],
-        ),
-        Route("/inbox/{conversation_id:uuid}/decide", members(context, composing.decide), methods=["POST"]),
-        Route("/inbox/{conversation_id:uuid}/seen", members(context, composing.see), methods=["POST"]),
+        *_conversation_routes(context),
         Route("/jobs", members(context, jobs.show_jobs)),
         Route("/jobs/again", owners(context, jobs.run_again), methods=["POST"]),
         Route("/jobs/cancel", owners(context, jobs.cancel), methods=["POST"]),
@@ -100,6 +87,25 @@ def integrations_routes(context: WebContext) -> list[Route]:
             owners(context, api_keys.revoke_api_key),
             methods=["POST"],
         ),
+    ]
+
+
+def _conversation_routes(context: WebContext) -> list[Route]:
+    return [
+        Route("/inbox", members(context, inbox.show_inbox)),
+        Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
+        Route("/media", members(context, media.upload), methods=["POST"]),
+        Route("/media/{media_id:uuid}", members(context, media.show_media)),
+        Route("/media/{media_id:uuid}/again", members(context, media.fetch_again), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/send", members(context, composing.send), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/settle", members(context, composing.settle), methods=["POST"]),
+        Route(
+            "/inbox/{conversation_id:uuid}/assistant",
+            members(context, composing.change_assistant),
+            methods=["POST"],
+        ),
+        Route("/inbox/{conversation_id:uuid}/decide", members(context, composing.decide), methods=["POST"]),
+        Route("/inbox/{conversation_id:uuid}/seen", members(context, composing.see), methods=["POST"]),
     ]
 
 
