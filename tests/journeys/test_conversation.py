@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -123,8 +122,10 @@ async def summaries(ready: dict[str, Any]) -> list[int]:
     )
     environ = os.environ | {"DATABASE_URL": ready["database_url"], "REDIS_URL": ready["redis_url"]}
     prosaas = Path(sys.executable).with_name("prosaas")
-    asked = [prosaas, "schedule", "run", "whatsapp_sessions_cleanup_job"]
-    await asyncio.to_thread(subprocess.run, asked, env=environ, check=True)
+    asked = await asyncio.create_subprocess_exec(
+        prosaas, "schedule", "run", "whatsapp_sessions_cleanup_job", env=environ
+    )
+    assert await asked.wait() == 0
     await eventually(lambda: has_open_sessions(ready, 0), within_s=30, what="every session closed")
     return [row["count"] for row in await fetch(ready, SUMMARIES)]
 
