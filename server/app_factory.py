@@ -81,6 +81,7 @@ def pages(house: House, stopping: asyncio.Event) -> Mount:
         cipher=house.cipher,
         stopping=stopping,
         outside=house.outside,
+        bridge_urls=house.settings.bridge_urls,
     )
     return Mount("/", routes=web_routes(context), middleware=web_middleware())
 

@@ -103,6 +103,10 @@ class Settings(BaseSettings):
         default=0.60, ge=0, le=10_000, description="US dollars that a million tokens it answers cost."
     )
 
+    whatsapp_bridge_urls: str = Field(
+        default="",
+        description="Where owners may connect a bridge: http://host:port, comma separated; * for anywhere.",
+    )
     whatsapp_cloud_url: str = Field(
         default="https://graph.facebook.com",
         pattern="^https?://",
@@ -164,6 +168,12 @@ class Settings(BaseSettings):
     enable_schedulers: str = Field(
         default="", description="Deprecated: the scheduler service keeps time. Has no effect."
     )
+
+    @property
+    def bridge_urls(self) -> tuple[str, ...]:
+        """Return the addresses that owners may connect a bridge at."""
+        told = (url.strip().rstrip("/") for url in self.whatsapp_bridge_urls.split(","))
+        return tuple(url for url in told if url)
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

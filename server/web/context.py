@@ -22,7 +22,10 @@ from server.web.words import Language, Words, load_words
 
 @dataclass(frozen=True)
 class WebContext:
-    """What every page may use; `stopping` is set when the server begins to stop."""
+    """What every page may use; `stopping` is set when the server begins to stop.
+
+    `bridge_urls` are where owners may connect a bridge.
+    """
 
     database: Database
     live: LiveFeed
@@ -34,6 +37,7 @@ class WebContext:
     assets: Assets
     templates: jinja2.Environment
     words: Mapping[Language, Words]
+    bridge_urls: tuple[str, ...] = ()
     attempts: Attempts = field(default_factory=Attempts)
     streams: StreamLimit = field(default_factory=StreamLimit)
     outside: Outside = field(default_factory=lambda: Outside(channels={}))
@@ -53,6 +57,7 @@ def open_web(  # noqa: PLR0913 -- one of each thing that pages stand on
     simulator_url: str,
     cipher: Cipher,
     stopping: asyncio.Event,
+    bridge_urls: tuple[str, ...] = (),
     outside: Outside | None = None,
 ) -> WebContext:
     """Read templates, translations and static files, so that no request waits for a disk."""
@@ -69,6 +74,7 @@ def open_web(  # noqa: PLR0913 -- one of each thing that pages stand on
         assets=assets,
         templates=templates,
         words=load_words(),
+        bridge_urls=bridge_urls,
     )
 
 

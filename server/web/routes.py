@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from server.web import (
     api_keys,
+    channels,
     composing,
     demo,
     door,
@@ -56,6 +57,9 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
         Route("/settings", owners(context, settings.show_settings)),
         *integrations_routes(context),
+        Route("/settings/channels", owners(context, channels.show_channels)),
+        Route("/settings/channels/bridge", owners(context, channels.connect_bridge), methods=["POST"]),
+        Route("/settings/channels/number", owners(context, channels.connect_number), methods=["POST"]),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]

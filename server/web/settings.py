@@ -23,6 +23,7 @@ class Subject:
 
 # In the order in which a new business needs them.
 SUBJECTS: tuple[Subject, ...] = (
+    Subject("channels", "/settings/channels"),
     Subject("stages", "/settings/stages"),
     Subject("forms", "/settings/lead-forms"),
     Subject("webhooks", "/settings/webhooks"),

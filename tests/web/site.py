@@ -19,6 +19,8 @@ from server.web.context import WebContext, open_web
 from server.web.keeper import Timekeeper
 from server.web.routes import web_middleware, web_routes
 
+BRIDGE_URL = "http://bridge.test:3000"
+
 
 @dataclass
 class Hints:
@@ -74,6 +76,7 @@ async def open_site(
     simulator_url: str = "",
     public_url: str | None = None,
     timekeeper: Timekeeper = nobody,
+    bridge_urls: tuple[str, ...] = (BRIDGE_URL,),
 ) -> AsyncIterator[Site]:
     url = f"http://127.0.0.1:{port}"
     database = Database(database_url, role="prosaas_api")
@@ -86,6 +89,7 @@ async def open_site(
         simulator_url=simulator_url,
         cipher=Cipher("k" * 32),
         stopping=asyncio.Event(),
+        bridge_urls=bridge_urls,
     )
     app = Starlette(routes=web_routes(context), middleware=web_middleware())
     config = uvicorn.Config(
