@@ -67,24 +67,26 @@ async def connect_number(_: Request, visit: MemberVisit) -> Response:
 async def _show(
     visit: MemberVisit, *, said: str = "", wrong: str = "", made_secret: str = "", status: int = 200
 ) -> Response:
-    async with visit.context.database.transaction(visit.login.business_id) as session:
-        channels = await messaging.list_channels(session)
-        holds = await messaging.list_holds(session, channels)
-    answer = page(
-        visit,
-        "channels.html",
-        status=status,
-        path=PATH,
-        channels=[_row(visit, channel, holds.get(channel.id)) for channel in channels],
-        said=visit.words("channels.saved") if said == "saved" else "",
-        wrong=visit.words(WRONG[wrong]) if wrong else "",
-        made_secret=made_secret,
-        entered={name: visit.form.get(name, "") if wrong else "" for name in FIELDS},
-        bridge=next((channel for channel in channels if channel.kind == BRIDGE), None),
-    )
+    told = {
+        "said": visit.words("channels.saved") if said == "saved" else "",
+        "wrong": visit.words(WRONG[wrong]) if wrong else "",
+        "made_secret": made_secret,
+        "entered": {name: visit.form.get(name, "") if wrong else "" for name in FIELDS},
+    }
+    answer = page(visit, "channels.html", status=status, path=PATH, **told, **await _listed(visit))
     # A secret that is shown once must not stay in a browser's store.
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+async def _listed(visit: MemberVisit) -> dict[str, Any]:
+    async with visit.context.database.transaction(visit.login.business_id) as session:
+        channels = await messaging.list_channels(session)
+        holds = await messaging.list_holds(session, channels)
+    return {
+        "channels": [_row(visit, channel, holds.get(channel.id)) for channel in channels],
+        "bridge": next((channel for channel in channels if channel.kind == BRIDGE), None),
+    }
 
 
 def _row(visit: MemberVisit, channel: Channel, hold: Hold | None) -> dict[str, Any]:

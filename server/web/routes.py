@@ -51,15 +51,8 @@ def web_routes(context: WebContext) -> list[Route]:
             Route(f"/leads/{{contact_id:uuid}}/{deed.__name__}", members(context, deed), methods=["POST"])
             for deed in (leads.move, leads.note, leads.save, leads.consent, leads.merge, leads.part)
         ),
-        Route("/settings/lead-forms", owners(context, lead_forms.show_forms)),
-        Route("/settings/lead-forms", owners(context, lead_forms.change_forms), methods=["POST"]),
-        Route("/settings/stages", owners(context, lead_stages.show_stages)),
-        Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
-        Route("/settings", owners(context, settings.show_settings)),
+        *settings_routes(context),
         *integrations_routes(context),
-        Route("/settings/channels", owners(context, channels.show_channels)),
-        Route("/settings/channels/bridge", owners(context, channels.connect_bridge), methods=["POST"]),
-        Route("/settings/channels/number", owners(context, channels.connect_number), methods=["POST"]),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]
@@ -110,6 +103,20 @@ def _conversation_routes(context: WebContext) -> list[Route]:
         ),
         Route("/inbox/{conversation_id:uuid}/decide", members(context, composing.decide), methods=["POST"]),
         Route("/inbox/{conversation_id:uuid}/seen", members(context, composing.see), methods=["POST"]),
+    ]
+
+
+def settings_routes(context: WebContext) -> list[Route]:
+    """Return what owners set up."""
+    return [
+        Route("/settings/lead-forms", owners(context, lead_forms.show_forms)),
+        Route("/settings/lead-forms", owners(context, lead_forms.change_forms), methods=["POST"]),
+        Route("/settings/stages", owners(context, lead_stages.show_stages)),
+        Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
+        Route("/settings", owners(context, settings.show_settings)),
+        Route("/settings/channels", owners(context, channels.show_channels)),
+        Route("/settings/channels/bridge", owners(context, channels.connect_bridge), methods=["POST"]),
+        Route("/settings/channels/number", owners(context, channels.connect_number), methods=["POST"]),
     ]
 
 

@@ -76,11 +76,9 @@ async def open_site(
     simulator_url: str = "",
     public_url: str | None = None,
     timekeeper: Timekeeper = nobody,
-    bridge_urls: tuple[str, ...] = (BRIDGE_URL,),
 ) -> AsyncIterator[Site]:
-    url = f"http://127.0.0.1:{port}"
+    url, hints = f"http://127.0.0.1:{port}", Hints()
     database = Database(database_url, role="prosaas_api")
-    hints = Hints()
     context = open_web(
         database=database,
         live=hints,
@@ -89,7 +87,7 @@ async def open_site(
         simulator_url=simulator_url,
         cipher=Cipher("k" * 32),
         stopping=asyncio.Event(),
-        bridge_urls=bridge_urls,
+        bridge_urls=(BRIDGE_URL,),
     )
     app = Starlette(routes=web_routes(context), middleware=web_middleware())
     config = uvicorn.Config(
