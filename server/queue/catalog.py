@@ -71,7 +71,7 @@ class ReplyDoubted:
 
 # Without a lane: words and answers go on while a file of their conversation is on its way. The address that
 # a provider gives for a file lives for minutes, so each try asks for it anew; the file lives for days.
-@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=300, retry_after_s=(10, 30, 60, 600))
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=300, retry_after_s=(10, 30, 60, 600, 3600))
 @dataclass(frozen=True)
 class MediaFetch:
     """Fetch the file of a message; `tries` counts how often a person asked for it again."""

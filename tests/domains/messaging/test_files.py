@@ -209,12 +209,12 @@ async def test_a_file_that_is_gone_can_be_asked_for_again(album):
 
 
 async def test_a_channel_that_is_away_is_asked_again_and_in_the_end_people_are_told(album):
-    album.camera.failures = [ProviderDownError("away")] * 5
+    album.camera.failures = [ProviderDownError("away")] * 6
     await album.deliver(album.says("", **PICTURE))
     await album.settle()
-    outcomes = [await album.run("media_fetch_job", again=True) for _ in range(4)]
+    outcomes = [await album.run("media_fetch_job", again=True) for _ in range(5)]
 
-    assert outcomes == [Outcome.RETRY] * 3 + [Outcome.FAILED]
+    assert outcomes == [Outcome.RETRY] * 4 + [Outcome.FAILED]
     await album.settle()
     assert await album.rows("SELECT state, reason FROM media_file") == [("gone", media.NOT_FETCHED)]
 
