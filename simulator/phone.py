@@ -154,13 +154,13 @@ class Phones:
         if len(self._chats) > KEPT_CHATS:
             forgotten, _ = self._chats.popitem(last=False)
             self._names.pop(forgotten, None)
-        self.publish("message", message.as_json())
+        self._publish_bubble("message", message)
         if message.direction is Direction.RECEIVED:
             self.mark_read(message.chat)
 
     def change(self, message: PhoneMessage) -> None:
         """Tell every page that a bubble looks different now."""
-        self.publish("change", message.as_json())
+        self._publish_bubble("change", message)
 
     def react(self, message: PhoneMessage, direction: Direction, emoji: str) -> None:
         """Put an emoji of one side on a bubble; an empty one takes it back."""
@@ -220,6 +220,11 @@ class Phones:
                 subscriber.events.put_nowait((name, data))
             except asyncio.QueueFull:
                 self._cut_off(subscriber)
+
+    def _publish_bubble(self, name: str, message: PhoneMessage) -> None:
+        # Thousands of messages go by with nobody watching.
+        if self._subscribers:
+            self.publish(name, message.as_json())
 
     def close(self) -> None:
         """End every page's events, so that the server can stop."""
