@@ -39,6 +39,15 @@ class LeadWebhook:
     delivery_id: UUID
 
 
+# Alone: reading a large file keeps a loop from everything else.
+@job(queue="low", urgency=Urgency.FOLLOW_UP, timeout_s=1800, isolated=True)
+@dataclass(frozen=True)
+class LeadImportRows:
+    """Make leads of the rows of a file, a slice at a time."""
+
+    import_id: UUID
+
+
 # These two are asked for by the database alone (0007), which knows their names, queue and urgency. Without
 # a lane: they must neither wait behind a conversation nor hold one up.
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)

@@ -13,6 +13,7 @@ from server.web import (
     door,
     inbox,
     jobs,
+    lead_files,
     lead_forms,
     lead_stages,
     leads,
@@ -46,6 +47,11 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/schedule/resume", owners(context, schedule.resume), methods=["POST"]),
         Route("/leads", members(context, leads.show_leads)),
         Route("/leads/board", members(context, leads.show_board)),
+        Route("/leads/export.csv", members(context, lead_files.export)),
+        Route("/leads/import", owners(context, lead_files.show_imports)),
+        Route("/leads/import", owners(context, lead_files.upload), methods=["POST"]),
+        Route("/leads/import/{import_id:uuid}", owners(context, lead_files.show_import)),
+        Route("/leads/import/{import_id:uuid}", owners(context, lead_files.start), methods=["POST"]),
         Route("/leads/{contact_id:uuid}", members(context, leads.show_person)),
         *(
             Route(f"/leads/{{contact_id:uuid}}/{deed.__name__}", members(context, deed), methods=["POST"])

@@ -115,3 +115,35 @@ async def test_noa_sees_and_moves_nothing_of_danas(noa, maya, shops):
 
     assert answer.status_code == 404
     assert await shops.noa.connection.fetchval("SELECT count(*) FROM lead_activity") == 0
+
+
+async def test_a_file_is_looked_at_started_and_all_leads_go_out_as_one(dana, noa, maya, shops):
+    token = form_token(await dana.get("/leads/import"))
+    files = {"file": ("leads.csv", "name,phone,budget\nEli,0502222222,7\n", "text/csv")}
+    kept = await dana.post("/leads/import", files=files, headers={"X-CSRF-Token": token})
+    where = kept.json()["to"]
+    assert '<option value="phone" selected>' in (await dana.get(where)).text
+    assert (await noa.get(where)).status_code == 404
+
+    page = await dana.post(where, data={"csrf": token, "c0": "name"}, follow_redirects=True)
+    assert page.status_code == 400
+    page = await dana.post(where, data={"csrf": token, "c1": "phone"}, follow_redirects=True)
+    assert "Importing" in page.text
+
+    await shops.dana.connection.execute("UPDATE contact SET name = '=cmd' WHERE id = $1", maya)
+    sheet = (await dana.get("/leads/export.csv")).text
+    assert "'=cmd,'+972501234567" in sheet
+    assert "+972501234567" not in (await noa.get("/leads/export.csv")).text
+
+
+async def test_a_form_is_opened_its_address_shown_once_and_closed(dana):
+    page = await post(dana, "/settings/lead-forms", "/settings/lead-forms", name="Site")
+    assert "/api/webhook/leads/lf_" in page.text
+    again = await dana.get("/settings/lead-forms")
+
+    assert "Site" in again.text
+    assert "lf_" not in again.text
+    closing = again.text.split('name="close" value="')[1][:36]
+    assert (
+        "Site" not in (await post(dana, "/settings/lead-forms", "/settings/lead-forms", close=closing)).text
+    )

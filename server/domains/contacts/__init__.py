@@ -18,6 +18,17 @@ from server.domains.contacts.forms import (
     receive_form,
     take_form,
 )
+from server.domains.contacts.importing import (
+    STOPPED,
+    Import,
+    ImportLine,
+    end_import,
+    keep_file,
+    list_imports,
+    read_import,
+    start_import,
+    take_rows,
+)
 from server.domains.contacts.intents import confirmation, consent_in
 from server.domains.contacts.lead_models import (
     Lead,
@@ -64,17 +75,24 @@ from server.domains.contacts.reading import (
     Person,
     count_leads,
     describe,
+    export_leads,
     list_leads,
     read_person,
 )
 from server.domains.contacts.rules import normalise_email, normalise_phone
 from server.domains.contacts.service import NamelessSenderError, recognise
+from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
+from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
+from server.domains.contacts.sheets import written as as_csv
 from server.domains.contacts.suggesting import Suggestion, accept, dismiss, suggestions
 
 __all__ = [
     "COLOURS",
+    "EXPORT_COLUMNS",
     "GRANTED",
+    "LARGEST_FILE_BYTES",
     "SORTS",
+    "STOPPED",
     "WITHDRAWN",
     "Consent",
     "Contact",
@@ -84,6 +102,8 @@ __all__ = [
     "ContactMergePart",
     "ConversationMoved",
     "FormRow",
+    "Import",
+    "ImportLine",
     "Lead",
     "LeadActivity",
     "LeadDelivery",
@@ -104,6 +124,7 @@ __all__ = [
     "add_stage",
     "all_stages",
     "archive_stage",
+    "as_csv",
     "bring_lead",
     "change_stage",
     "close_form",
@@ -112,9 +133,13 @@ __all__ = [
     "count_leads",
     "describe",
     "dismiss",
+    "end_import",
+    "export_leads",
     "find_form",
     "find_stage",
+    "keep_file",
     "list_forms",
+    "list_imports",
     "list_leads",
     "may_market",
     "move_lead",
@@ -124,6 +149,7 @@ __all__ = [
     "open_form",
     "open_stages",
     "part",
+    "read_import",
     "read_person",
     "receive_form",
     "recognise",
@@ -131,8 +157,10 @@ __all__ = [
     "say_distinct",
     "set_deal",
     "shift_stage",
+    "start_import",
     "suggestions",
     "take_form",
+    "take_rows",
     "touch_lead",
     "was_noted",
 ]

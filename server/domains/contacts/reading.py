@@ -18,7 +18,8 @@ LONGEST_SEARCH = 100
 ACTIVITIES = 200
 
 _LEAD = """
-SELECT contact.id AS contact_id, contact.name, contact.email, contact.told_phone, contact.city,
+SELECT lead.id AS lead_id, contact.id AS contact_id,
+       contact.name, contact.email, contact.told_phone, contact.city,
        phone.value AS phone, lead.stage_id, stage.name AS stage, stage.sort, stage.colour, lead.title,
        lead.value_minor, lead.currency, lead.owner_id, lead.source, lead.last_contact_at, lead.created_at
 FROM lead
@@ -40,6 +41,10 @@ WHERE lead.business_id = :business_id
 ORDER BY lead.last_contact_at DESC, lead.id LIMIT :limit OFFSET :offset
 """
 ONE = f"{_LEAD} WHERE lead.contact_id = :contact_id ORDER BY lead.id LIMIT 1"
+EXPORT = f"""{_LEAD}
+WHERE lead.business_id = :business_id AND (cast(:after AS uuid) IS NULL OR lead.id > :after)
+ORDER BY lead.id LIMIT :limit
+"""
 COUNTS = """
 SELECT stage_id, count(*) AS amount FROM lead WHERE business_id = :business_id
 GROUP BY stage_id ORDER BY stage_id LIMIT 200
@@ -80,6 +85,7 @@ SELECT text FROM lead_activity WHERE contact_id = :contact_id AND kind = 'note' 
 class LeadRow:
     """A lead with its contact, as lists show it; amounts in the currency's minor unit."""
 
+    lead_id: UUID
     contact_id: UUID
     name: str | None
     email: str | None
@@ -139,6 +145,15 @@ async def list_leads(
         },
     )
     return [LeadRow(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+async def export_leads(
+    session: Session, business_id: int, *, after: UUID | None, limit: int
+) -> tuple[list[LeadRow], UUID | None]:
+    """Return leads in one fixed order, and the last one's id: the next come `after` it."""
+    rows = await session.execute(text(EXPORT), {"business_id": business_id, "after": after, "limit": limit})
+    found = [LeadRow(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
+    return found, found[-1].lead_id if found else after
 
 
 async def count_leads(session: Session, business_id: int) -> dict[UUID, int]:

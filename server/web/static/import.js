@@ -1,0 +1,23 @@
+// The chosen file goes up as it is; the server says where it can be looked at.
+const form = document.getElementById("import");
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const said = form.querySelector("[role=alert]");
+  const button = form.querySelector("button");
+  button.disabled = true;
+  let told = { message: form.dataset.failed };
+  try {
+    const answer = await fetch("/leads/import", {
+      method: "POST",
+      headers: { "X-CSRF-Token": form.dataset.token },
+      body: new FormData(form),
+    });
+    told = await answer.json();
+  } catch {
+    // What went wrong is said below, in the page's language.
+  }
+  if (told.to) location.assign(told.to);
+  said.textContent = told.message || "";
+  said.hidden = !told.message;
+  button.disabled = false;
+});
