@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from simulator import bridge, cloud, cloud_control, control, openai, phone_api, phone_page
+from simulator import bridge, cloud, cloud_control, control, n8n, openai, phone_api, phone_page
 from simulator.errors import BadInputError
 from simulator.log import AccessLog
 from simulator.world import World
@@ -45,8 +45,10 @@ def create_app(world: World) -> Starlette:
             Mount("/bridge", routes=bridge.ROUTES),
             Mount("/cloud", routes=cloud.ROUTES),
             Mount("/openai", routes=openai.ROUTES),
+            Mount("/n8n", routes=n8n.ROUTES),
             *control.ROUTES,
             *cloud_control.ROUTES,
+            *n8n.CONTROL_ROUTES,
             *phone_api.ROUTES,
             *phone_page.routes(),
         ],

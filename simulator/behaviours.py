@@ -20,6 +20,7 @@ class ProviderName(StrEnum):
     BRIDGE = "whatsapp_bridge"
     CLOUD = "whatsapp_cloud"
     OPENAI = "openai"
+    N8N = "n8n"
 
 
 # What only some providers can do.

@@ -41,6 +41,8 @@ class Received:
     form: FormData | None = None
 
 
+# What a webhook is known by; other headers hold keys.
+TOLD_HEADERS = ("webhook-", "x-prosaas-")
 Accept = Callable[[Received], Reply]
 
 
@@ -149,4 +151,6 @@ def _request_json(request: Request, raw: bytes) -> Json:
         body = shortened(parse_object(raw)) if raw else None
     except BadInputError:
         body = None
-    return {"method": request.method, "path": request.url.path, "body": body}
+    told = {"method": request.method, "path": request.url.path, "body": body}
+    named = {name: value for name, value in request.headers.items() if name.startswith(TOLD_HEADERS)}
+    return told | ({"headers": named} if named else {})

@@ -8,6 +8,7 @@ from simulator.behaviours import BehaviourOrder, BehaviourQueue, ProviderName
 from simulator.calls import CallLog
 from simulator.cloud_number import CloudNumber
 from simulator.media import MediaStore
+from simulator.n8n_workflows import Workflows
 from simulator.phone import Phones
 from simulator.settings import Settings
 from simulator.webhooks import WebhookPoster, bridge_webhook, webhook_client
@@ -28,6 +29,7 @@ class World:
         )
         self.webhooks = WebhookPoster(webhook, self._client)
         self.cloud = CloudNumber(self._client, retry_scale=settings.retry_scale)
+        self.n8n = Workflows()
         self.echo = settings.echo
         self.receipts = settings.receipts
         self.released = asyncio.Event()
@@ -46,6 +48,7 @@ class World:
         self.release_waiting()
         self.webhooks.forget_all()
         self.cloud.reset()
+        self.n8n.clear()
         self.calls.clear()
         self.behaviours.clear()
         self.phones.clear()

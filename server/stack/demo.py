@@ -10,13 +10,14 @@ from uuid import UUID
 
 from server.db import Database, Session
 from server.db.tenancy import credential_digest
-from server.domains import accounts, assistant, messaging
+from server.domains import accounts, assistant, integrations, messaging
 from server.errors import StartRefusedError
 from server.roles import ROLES, Role
 from server.secrets import Cipher
 from server.stack.demo_knowledge import ENGLISH, HEBREW
 from server.stack.programs import DEMO_BUSINESS_ID
 
+N8N_PATH = "/n8n/webhook/prosaas"
 NAME = "מנעולי דנה"
 OWNER_EMAIL = "dana@example.test"
 # The simulator's own, which no real number at Meta has.
@@ -65,6 +66,34 @@ async def seed(demo: Demo) -> str:
                 cipher=Cipher(demo.secret_key),
             )
             return await _link(session, owner_id, demo.public_url)
+    finally:
+        await database.aclose()
+
+
+async def tell_simulated_n8n(demo: Demo) -> None:
+    """Have the demo business tell the simulator's n8n what happens, at its address of this start.
+
+    One that the owner turned off stays off; without any endpoint it is made anew.
+    """
+    url, cipher = f"{demo.simulator_url}{N8N_PATH}", Cipher(demo.secret_key)
+    database = _as_api(demo.database_url)
+    try:
+        async with _transaction(database) as session:
+            endpoints = await integrations.list_endpoints(session, DEMO_BUSINESS_ID)
+            ours = next((one for one in endpoints if one.url.endswith(N8N_PATH)), None)
+            if ours is not None and ours.url != url:
+                await integrations.change_endpoint(
+                    session, ours.id, url=url, events=ours.events, description=ours.description
+                )
+            if not endpoints:
+                await integrations.add_endpoint(
+                    session,
+                    DEMO_BUSINESS_ID,
+                    url=url,
+                    events=integrations.EVENTS,
+                    cipher=cipher,
+                    description="n8n",
+                )
     finally:
         await database.aclose()
 

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from server.db.migrate import upgrade
 from server.errors import ProsaasError
-from server.stack.demo import Demo, connect_simulated_number, seed
+from server.stack.demo import Demo, connect_simulated_number, seed, tell_simulated_n8n
 
 
 async def prepare(demo: Demo) -> dict[str, object]:
     """Bring the database to where the roles can start; returns the admin link and the simulated number."""
     await upgrade(demo.database_url)
-    return {"admin_link": await seed(demo), "number": await connect_simulated_number(demo)}
+    admin_link = await seed(demo)
+    await tell_simulated_n8n(demo)
+    return {"admin_link": admin_link, "number": await connect_simulated_number(demo)}
 
 
 def main() -> int:

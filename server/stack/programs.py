@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from server.roles import Role
 from server.stack.child import Program
@@ -83,7 +84,12 @@ def simulator_program(where: Addresses, number: Mapping[str, str] | None = None)
 def shared_environment(where: Addresses) -> dict[str, str]:
     """Return the environment that the four roles have in common."""
     return (
-        {"DRAIN_GRACE_S": _DRAIN_GRACE_S, "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud"}
+        {
+            "DRAIN_GRACE_S": _DRAIN_GRACE_S,
+            "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud",
+            # The simulated n8n is inside, as one of an operator's own would be.
+            "WEBHOOKS_ALLOWED_HOSTS": urlsplit(where.simulator_url).netloc,
+        }
         | _environment()
         | {
             "HOST": where.host,

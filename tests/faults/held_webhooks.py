@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from server.queue.catalog import WebhookDeliver, WebhooksCleanup
+from server.secrets import Cipher
 from tests.engine import BUSINESS
 from tests.faults.held import SLOT, Work, ask
 from tests.processes import Installation
@@ -31,6 +32,24 @@ async def subscribe(house: Installation) -> None:
         BUSINESS,
         DELIVERY,
     )
+
+
+async def tell_webhook(house: Installation, url: str, secret: str) -> None:
+    """Have an event on its way to an endpoint, and its job asked for."""
+    sealed = Cipher(house.addresses.secret_key).encrypt(secret)
+    await house.value(
+        "WITH endpoint AS (INSERT INTO webhook_endpoint (business_id, url, events, secret_encrypted)"
+        " VALUES ($1, $2, '{lead.created}', $3) RETURNING id),"
+        " event AS (INSERT INTO webhook_event (business_id, type, key, data)"
+        " VALUES ($1, 'lead.created', 'a test', '{}') RETURNING id)"
+        " INSERT INTO webhook_delivery (id, business_id, endpoint_id, event_id)"
+        " SELECT $4, $1, endpoint.id, event.id FROM endpoint, event",
+        BUSINESS,
+        url,
+        sealed,
+        DELIVERY,
+    )
+    await ask(house, WebhookDeliver(DELIVERY, 1), business_id=BUSINESS)
 
 
 WORKS: Mapping[str, Work] = {

@@ -9,6 +9,7 @@ import pytest
 
 from server.queue.crash_points import CrashPoint
 from tests.engine import eventually
+from tests.faults.held_webhooks import tell_webhook
 from tests.processes import text_message
 
 
@@ -32,6 +33,35 @@ AFTERWARDS: Mapping[CrashPoint, Afterwards] = {
     CrashPoint.BEFORE_FINISH: Afterwards(1, KNOWN, runs=2),
     CrashPoint.AFTER_FINISH: Afterwards(1, KNOWN, runs=1),
 }
+
+
+# What a receiver may be told twice, under one id, because nobody knows whether it was told.
+TOLD_TWICE = frozenset({CrashPoint.AFTER_ACCEPTED})
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("point", [*CrashPoint])
+async def test_a_worker_killed_while_it_tells_a_webhook_tells_it_again_under_the_same_id(
+    stopped, tmp_path, point
+):
+    crashed, secret = tmp_path / "crashed", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    await stopped.start_all("simulator", "api")
+    await stopped.simulator.post("/sim/n8n", json={"path": "flow", "secret": secret})
+    await tell_webhook(stopped, f"{stopped.addresses.simulator_url}/n8n/webhook/flow", secret)
+    await stopped.start("worker", PROSAAS_CRASH_POINT=point, PROSAAS_CRASH_ONCE=str(crashed))
+    await eventually(crashed.exists, within_s=20, what=f"the crash {point}")
+    await stopped.start_all("scheduler", "worker")
+
+    async def is_delivered():
+        return await stopped.value("SELECT state FROM webhook_delivery") == "delivered"
+
+    await eventually(is_delivered, within_s=40, what="a delivery")
+    await stopped.until_quiet(within_s=30)
+    calls = (await stopped.simulator.get("/sim/calls", params={"provider": "n8n"})).json()
+    assert [call["accepted"] for call in calls] == [True] * (2 if point in TOLD_TWICE else 1)
+    assert len({call["request"]["headers"]["webhook-id"] for call in calls}) == 1
+    assert await stopped.broken_promises() == []
 
 
 @pytest.mark.slow

@@ -86,6 +86,7 @@ async def test_every_happening_is_told_once_whatever_comes_twice(listening):
     told = await events_of(listening)
 
     assert sorted(name for name, _ in told) == [
+        "lead.created",
         "message.status",
         "message.status",
         "whatsapp_incoming",
