@@ -32,7 +32,7 @@ SAID = {
     "text_invalid": "compose.error.text_invalid",
     "message_unknown": "compose.error.message_unknown",
     "template_invalid": "compose.error.template_invalid",
-    "window_closed": "compose.error.window_closed",
+    "media_missing": "compose.error.media_missing",
     "too_late": "compose.error.too_late",
 }
 
@@ -87,13 +87,15 @@ def _refuse(visit: MemberVisit, code: str, *, is_script: bool) -> Response:
 
 async def _send(session: Session, visit: MemberVisit, conversation_id: UUID) -> bool:
     form = visit.form
-    emoji, template = form.get("emoji"), form.get("template")
+    emoji, template, media_id = form.get("emoji"), form.get("template"), _id(form.get("media_id"))
+    kind = EventKind.TEXT if media_id is None else EventKind.DOCUMENT
     letter = messaging.Letter(
         business_id=visit.login.business_id,
         conversation_id=conversation_id,
         client_key=form.get("client_key", "")[:200] or str(uuid4()),
         text=emoji if emoji is not None else form.get("text", ""),
-        kind=EventKind.TEXT if emoji is None else EventKind.REACTION,
+        kind=kind if emoji is None else EventKind.REACTION,
+        media_id=media_id,
         user_id=visit.login.user_id,
         user_name=visit.login.user_name,
         quotes=_id(form.get("quotes")),

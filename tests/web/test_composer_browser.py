@@ -10,8 +10,9 @@ import pytest
 from tests.web.conftest import Shops
 from tests.web.site import Site
 from tests.web.test_browser import CHROMIUM, Window, until, window
+from tests.web.test_media import kept
 
-__all__ = ["window"]
+__all__ = ["kept", "window"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -72,6 +73,28 @@ async def test_a_message_is_quoted_and_reacted_to(window: Window, site: Site, sh
         ("reaction", "\U0001f44d", None, "IN1"),
         ("text", "Blue", "IN1", None),
     ]
+    assert window.complaints == []
+
+
+async def test_a_file_is_attached_and_goes_with_its_words(
+    window: Window, site: Site, shops: Shops, kept: Path, tmp_path: Path
+) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+
+    price_list = tmp_path / "prices.txt"
+    price_list.write_text("350")
+    await window.page.set_input_files("#compose-file", price_list)
+    assert await window.shows("#attached-name", "prices.txt")
+    await window.page.fill("#compose-text", "Here they are")
+    await window.page.click("#compose-send")
+    assert await until(lambda: _is_stored(shops, 1))
+
+    row = await shops.dana.connection.fetchrow(
+        "SELECT message.kind, text, file_name FROM message"
+        " JOIN media_file ON media_file.message_id = message.id"
+    )
+    assert tuple(row) == ("document", "Here they are", "prices.txt")
     assert window.complaints == []
 
 

@@ -74,9 +74,10 @@ function showPending(text) {
 async function send(event) {
   event?.preventDefault();
   const text = words.value;
-  if (!text.trim() || form.dataset.busy) return;
+  const file = form.elements.media_id.value;
+  if (!(text.trim() || file) || form.dataset.busy) return;
   form.dataset.busy = "yes";
-  const shown = showPending(text);
+  const shown = showPending(text || $("attached-name").textContent);
   const sent = await attempt(form.action, new FormData(form));
   delete form.dataset.busy;
   if (!sent) {
@@ -84,10 +85,41 @@ async function send(event) {
     pending.delete(shown);
     return;
   }
+  if (file) {
+    shown.remove();
+    pending.delete(shown);
+    showAttached("", "");
+  }
   form.elements.client_key.value = newKey();
   if (words.value === text) words.value = "";
   quote(null);
   grow();
+}
+
+function showAttached(id, name) {
+  form.elements.media_id.value = id;
+  $("attached").hidden = !id;
+  $("attached-name").textContent = name;
+}
+
+async function attach(input) {
+  const [file] = input.files;
+  if (!file) return;
+  const body = new FormData();
+  body.append("file", file);
+  form.dataset.busy = "yes";
+  try {
+    const headers = { "X-CSRF-Token": form.elements.csrf.value };
+    const answer = await fetch("/media", { method: "POST", headers, body });
+    const told = await answer.json();
+    complain(answer.ok ? "" : told.message);
+    if (answer.ok) showAttached(told.id, `${told.name ?? file.name} · ${told.size}`);
+  } catch {
+    complain($("compose-error").dataset.lost);
+  }
+  delete form.dataset.busy;
+  input.value = "";
+  words.focus();
 }
 
 async function doDeed(deed, button) {
@@ -178,6 +210,8 @@ export function openComposer() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
     if (event.key === "Escape") quote(null);
   });
+  $("compose-file").addEventListener("change", (event) => attach(event.target));
+  $("unattach").addEventListener("click", () => showAttached("", ""));
   $("unquote").addEventListener("click", () => quote(null));
   $("opened").addEventListener("submit", (event) => {
     if (!event.target.matches("[data-deed]")) return;
