@@ -109,7 +109,12 @@ IN_DATABASE: Mapping[str, str] = {
         WHERE token = 0 AND state NOT IN ('ready', 'running')
           AND NOT EXISTS (SELECT FROM job_audit WHERE job_audit.job_id = job.id)""",
 }
-EFFECTS = "SELECT key, state FROM effect WHERE provider = 'whatsapp_bridge' ORDER BY key LIMIT 1000000"
+# What sends to customers, with the field that carries an effect's key and the path of a send.
+SENDERS = {
+    "whatsapp_bridge": ("idempotencyKey", "/send"),
+    "whatsapp_cloud": ("biz_opaque_callback_data", "/messages"),
+}
+EFFECTS = "SELECT key, state FROM effect WHERE provider = ANY($1) ORDER BY key LIMIT 1000000"
 PRIVATE = """
 SELECT value AS words FROM contact_identity WHERE kind = 'phone'
 UNION SELECT left(text, 200) FROM message WHERE length(text) >= 12 ORDER BY words LIMIT 5000
@@ -128,7 +133,8 @@ async def violations(
             rows = await connection.fetch(f"{query} ORDER BY 1 LIMIT {MOST_LINES}")
             lines += [f"{promise}: {row['what']}" for row in rows]
         if simulator_url:
-            lines += against_provider(await connection.fetch(EFFECTS), await _calls(simulator_url))
+            effects = await connection.fetch(EFFECTS, list(SENDERS))
+            lines += against_provider(effects, await _calls(simulator_url))
         private = [row["words"] for row in await connection.fetch(PRIVATE)]
         if redis_url:
             lines += await _private_words_in_redis(redis_url, private)
@@ -147,7 +153,7 @@ def against_provider(effects: Iterable[Mapping[str, Any]], calls: Iterable[Mappi
     taken: dict[str, int] = {}
     for call in calls:
         body = call["request"].get("body") or {}
-        key = body.get("idempotencyKey")
+        key = body.get(SENDERS[call["provider"]][0])
         if key and not _proves_not_taken(call.get("answer")):
             taken[key] = taken.get(key, 0) + 1
     states = {row["key"]: row["state"] for row in effects}
@@ -170,15 +176,20 @@ def _proves_not_taken(answer: Mapping[str, Any] | None) -> bool:
 
 
 async def _calls(simulator_url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
     async with httpx.AsyncClient(base_url=simulator_url, timeout=10) as client:
-        while True:
-            after = found[-1]["n"] if found else 0
-            answer = await client.get("/sim/calls", params={"provider": "whatsapp_bridge", "after": after})
-            page = answer.raise_for_status().json()
-            found += page
-            if not page:
-                return [call for call in found if str(call["request"].get("path", "")).endswith("/send")]
+        return [call for provider in SENDERS for call in await _calls_of(client, provider)]
+
+
+async def _calls_of(client: httpx.AsyncClient, provider: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    path = SENDERS[provider][1]
+    while True:
+        after = found[-1]["n"] if found else 0
+        answer = await client.get("/sim/calls", params={"provider": provider, "after": after})
+        page = answer.raise_for_status().json()
+        found += page
+        if not page:
+            return [call for call in found if str(call["request"].get("path", "")).endswith(path)]
 
 
 def private_words_in_log(log_file: Path, private: list[str]) -> list[str]:

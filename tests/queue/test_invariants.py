@@ -272,6 +272,19 @@ async def test_a_send_that_the_provider_never_saw_is_one_line(sent, bridge, stat
     assert line == "I4 the ledger says sent, the provider never saw it: reply:3"
 
 
+@pytest.mark.parametrize(("copies", "lines"), [(1, []), (2, ["I1 sent 2 times: letter:1"])])
+async def test_what_went_out_through_meta_is_counted_alike(sent, bridge, copies, lines):
+    await bridge.connect_cloud()
+    await sent[0].execute(
+        "INSERT INTO effect (key, business_id, provider, state, provider_ref)"
+        " VALUES ('letter:1', 6, 'whatsapp_cloud', 'sent', 'P3')"
+    )
+    for _ in range(copies):
+        await bridge.send_cloud(type="text", text={"body": WORDS}, biz_opaque_callback_data="letter:1")
+
+    assert await violations(sent[1], simulator_url=bridge.url) == lines
+
+
 async def send_without_answer(bridge, key):
     from contextlib import suppress
 
