@@ -47,6 +47,7 @@ def create_app(world: World) -> Starlette:
             Mount("/openai", routes=openai.ROUTES),
             Mount("/n8n", routes=n8n.ROUTES),
             *control.ROUTES,
+            *openai.CONTROL,
             *cloud_control.ROUTES,
             *n8n.CONTROL_ROUTES,
             *phone_api.ROUTES,

@@ -7,14 +7,16 @@ from http import HTTPStatus
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulator.behaviours import ProviderName
 from simulator.errors import BadInputError
 from simulator.exchange import Provider, Received, Reply, exchange
-from simulator.jsontypes import Json
+from simulator.jsontypes import Json, read_object
 from simulator.replies import all_texts, reply_to, rough_tokens
+from simulator.script import parse_script
+from simulator.world import world_of
 
 MODELS = ("simulated-small", "simulated-large")
 _WORDS_PER_DELTA = 3
@@ -69,6 +71,16 @@ ROUTES = [
 ]
 
 
+async def script(request: Request) -> Response:
+    """Say what the model answers next, in words or by calling tools."""
+    lines = parse_script(await read_object(request))
+    world_of(request).script.add(lines)
+    return JSONResponse({"ok": True, "lines": len(lines)})
+
+
+CONTROL = [Route("/sim/openai/script", script, methods=["POST"])]
+
+
 def _accept_models(_received: Received) -> Reply:
     listed = [{"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in MODELS]
     return Reply(200, {"object": "list", "data": listed})
@@ -81,8 +93,11 @@ def _accept_chat(received: Received) -> Reply:
         raise BadInputError("messages must be a list of at least one message.")
     if not isinstance(body.get("model"), str):
         raise BadInputError("model must be a string.")
-    answer = reply_to(messages)
+    line = received.world.script.take(messages)
+    answer = reply_to(messages) if line is None else line.text or ""
     completion = _completion(body, answer)
+    if line is not None and line.calls:
+        completion["choices"][0] |= {"finish_reason": "tool_calls", "message": line.message()}
     chunks = _stream(completion, answer, _wants_usage(body)) if body.get("stream") is True else ()
     return Reply(200, completion, chunks=chunks)
 

@@ -10,6 +10,7 @@ from simulator.cloud_number import CloudNumber
 from simulator.media import MediaStore
 from simulator.n8n_workflows import Workflows
 from simulator.phone import Phones
+from simulator.script import Script
 from simulator.settings import Settings
 from simulator.webhooks import WebhookPoster, bridge_webhook, webhook_client
 
@@ -23,6 +24,7 @@ class World:
         self.behaviours = BehaviourQueue()
         self.phones = Phones()
         self.media = MediaStore()
+        self.script = Script()
         self._client = webhook_client()
         webhook = bridge_webhook(
             settings.bridge_webhook_url, settings.bridge_secret, retry_scale=settings.retry_scale
@@ -53,6 +55,7 @@ class World:
         self.behaviours.clear()
         self.phones.clear()
         self.media.clear()
+        self.script.clear()
         self.echo = self.settings.echo
         self.receipts = self.settings.receipts
 

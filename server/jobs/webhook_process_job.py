@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.db import Session
-from server.domains import messaging
+from server.domains import messaging, skills
 from server.queue import GivenUp, Run, gives_up, handles
 from server.queue.catalog import WebhookProcess
 
@@ -11,7 +11,7 @@ from server.queue.catalog import WebhookProcess
 @handles(WebhookProcess)
 async def webhook_process_job(run: Run, payload: WebhookProcess) -> None:
     """Process the event; raises ProviderDownError when the answer should be tried again."""
-    await messaging.process_event(run, payload.event_id)
+    await messaging.process_event(run, payload.event_id, skills.Skills)
 
 
 @gives_up(WebhookProcess)

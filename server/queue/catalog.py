@@ -89,6 +89,15 @@ class MediaFetch:
     tries: int = 0
 
 
+# Somebody sits before the page and waits for it.
+@job(queue="default", urgency=Urgency.REPLY, timeout_s=90)
+@dataclass(frozen=True)
+class AssistantTry:
+    """Find out what the assistant would answer to a question that its owner tries; nothing is sent."""
+
+    trial_id: UUID
+
+
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
 @dataclass(frozen=True)
 class ChannelReconnected:

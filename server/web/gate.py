@@ -15,7 +15,14 @@ from server.domains import accounts
 from server.errors import BadInputError, StoreUnavailableError
 from server.log import get_logger, where
 from server.web.context import MemberVisit, Visit, WebContext
-from server.web.forms import SAFE_METHODS, is_multipart, read_form, require_own_page
+from server.web.forms import (
+    LARGEST_FORM_BYTES,
+    LARGEST_MEMBER_FORM_BYTES,
+    SAFE_METHODS,
+    is_multipart,
+    read_form,
+    require_own_page,
+)
 from server.web.rendering import problem
 from server.web.words import COOKIE as LANGUAGE_COOKIE
 from server.web.words import Language, choose_language
@@ -131,7 +138,8 @@ async def _recognise(context: WebContext, request: Request) -> Visit:
     form: Mapping[str, str] = {}
     if request.method not in SAFE_METHODS:
         # A file is read by its own view, piece by piece; its page sends the token as a header.
-        form = {} if is_multipart(request) else await read_form(request)
+        largest_bytes = LARGEST_MEMBER_FORM_BYTES if login else LARGEST_FORM_BYTES
+        form = {} if is_multipart(request) else await read_form(request, largest_bytes=largest_bytes)
         require_own_page(request, form, token=known, public_url=context.public_url)
     language = choose_language(request, login.language if login else None)
     return Visit(context, context.words[language], known or secrets.token_urlsafe(32), login, form)

@@ -7,12 +7,14 @@ from starlette.routing import Route
 
 from server.web import (
     api_keys,
+    assistant,
     channels,
     composing,
     demo,
     door,
     inbox,
     jobs,
+    knowledge,
     lead_files,
     lead_forms,
     lead_stages,
@@ -59,6 +61,7 @@ def web_routes(context: WebContext) -> list[Route]:
         ),
         *settings_routes(context),
         *integrations_routes(context),
+        *_assistant_routes(context),
         Route("/live", members(context, live.stream)),
         Route("/static/{name}", context.assets.serve),
     ]
@@ -123,6 +126,26 @@ def settings_routes(context: WebContext) -> list[Route]:
         Route("/settings/channels", owners(context, channels.show_channels)),
         Route("/settings/channels/bridge", owners(context, channels.connect_bridge), methods=["POST"]),
         Route("/settings/channels/number", owners(context, channels.connect_number), methods=["POST"]),
+    ]
+
+
+def _assistant_routes(context: WebContext) -> list[Route]:
+    entry = f"{knowledge.PATH}/{{entry_id:uuid}}"
+    return [
+        Route(assistant.PATH, owners(context, assistant.show_assistant)),
+        Route(assistant.PATH, owners(context, assistant.save), methods=["POST"]),
+        Route(f"{assistant.PATH}/seen", owners(context, assistant.put_away), methods=["POST"]),
+        Route(assistant.TRY_PATH, owners(context, assistant.show_try)),
+        Route(assistant.TRY_PATH, owners(context, assistant.ask), methods=["POST"]),
+        Route(f"{assistant.TRY_PATH}/{{trial_id:uuid}}", owners(context, assistant.show_trial)),
+        Route(knowledge.PATH, owners(context, knowledge.show_knowledge)),
+        Route(f"{knowledge.PATH}/new", owners(context, knowledge.show_new)),
+        Route(f"{knowledge.PATH}/new", owners(context, knowledge.save_new), methods=["POST"]),
+        Route(f"{knowledge.PATH}/import", owners(context, knowledge.show_import)),
+        Route(f"{knowledge.PATH}/import", owners(context, knowledge.import_text), methods=["POST"]),
+        Route(entry, owners(context, knowledge.show_entry)),
+        Route(entry, owners(context, knowledge.save_entry), methods=["POST"]),
+        Route(f"{entry}/remove", owners(context, knowledge.remove), methods=["POST"]),
     ]
 
 

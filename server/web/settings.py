@@ -24,6 +24,8 @@ class Subject:
 # In the order in which a new business needs them.
 SUBJECTS: tuple[Subject, ...] = (
     Subject("channels", "/settings/channels"),
+    Subject("assistant", "/settings/assistant"),
+    Subject("knowledge", "/settings/knowledge"),
     Subject("stages", "/settings/stages"),
     Subject("forms", "/settings/lead-forms"),
     Subject("webhooks", "/settings/webhooks"),

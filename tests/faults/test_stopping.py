@@ -13,11 +13,18 @@ from server.config import Settings
 from server.queue import catalog
 from server.queue.kinds import KIND_OF, KINDS
 from tests.engine import BUSINESS, eventually
-from tests.faults import held, held_channels, held_files, held_leads, held_webhooks
+from tests.faults import held, held_assistant, held_channels, held_files, held_leads, held_webhooks
 from tests.faults.held import ask, holding, until_caught
 from tests.faults.own_kinds import ROWS, Import, ImportAlone, own_kinds
 
-WORKS = {**held.WORKS, **held_channels.WORKS, **held_files.WORKS, **held_leads.WORKS, **held_webhooks.WORKS}
+WORKS = {
+    **held.WORKS,
+    **held_assistant.WORKS,
+    **held_channels.WORKS,
+    **held_files.WORKS,
+    **held_leads.WORKS,
+    **held_webhooks.WORKS,
+}
 # What a worker may take beyond its grace, to write down how its jobs ended.
 LAST_WORDS_S = 4.0
 PROCESSES = Settings.model_fields["worker_processes"].default

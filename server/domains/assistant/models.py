@@ -58,6 +58,30 @@ class BusinessAssistant(Base):
     updated_at: Mapped[CreatedAt]
 
 
+class AssistantToolCall(Base):
+    """One tool called for one message, written with what it did; state is done or refused.
+
+    `ordinal` counts the calls of a tool for a message: a run that begins again finds what was done.
+    """
+
+    __tablename__ = "assistant_tool_call"
+    __table_args__ = (
+        UniqueConstraint("message_id", "tool", "ordinal"),
+        Index("assistant_tool_call_recent", "conversation_id", "at"),
+    )
+
+    id: Mapped[Id]
+    business_id: Mapped[BusinessId] = mapped_column(ForeignKey("business.id"))
+    conversation_id: Mapped[UUID]
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"))
+    tool: Mapped[str]
+    ordinal: Mapped[int] = mapped_column(Integer)
+    arguments: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    state: Mapped[str]
+    result: Mapped[str]
+    at: Mapped[CreatedAt]
+
+
 class AssistantUse(Base):
     """One reply, summary or trial that a model was asked for; cost in millionths of a US dollar."""
 

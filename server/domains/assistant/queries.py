@@ -91,6 +91,11 @@ SET times = assistant_notice.times + 1, message_id = excluded.message_id, detail
     last_at = now(), seen_at = NULL
 WHERE cast(:unit AS text) = 'day'
 """
+RECENT_DEEDS = """
+SELECT tool, result FROM assistant_tool_call
+WHERE conversation_id = :conversation_id AND state = 'done' AND at > now() - interval '1 day'
+ORDER BY at DESC, id LIMIT :limit
+"""
 CAPPED = """
 SELECT wanted.business_id FROM business_assistant AS wanted
 JOIN business ON business.id = wanted.business_id
@@ -170,6 +175,12 @@ async def upsert_notice(
             "detail": detail,
         },
     )
+
+
+async def read_deeds(session: Session, conversation_id: UUID, *, limit: int) -> list[tuple[str, str]]:
+    """Return which tools did what in a conversation within a day, the newest first."""
+    rows = await session.execute(text(RECENT_DEEDS), {"conversation_id": conversation_id, "limit": limit})
+    return [(row.tool, row.result) for row in rows]
 
 
 async def read_capped(session: Session, business_ids: Sequence[int]) -> set[int]:

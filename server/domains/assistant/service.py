@@ -12,11 +12,14 @@ from server.domains.assistant.queries import Found
 from server.domains.assistant.questions import terms_of
 from server.domains.assistant.rules import Draft
 from server.domains.assistant.spent import Spent
+from server.domains.assistant.toolbox import Deed
 from server.errors import ProviderError
 from server.log import get_logger
 from server.ports import ChatTurn, LanguageModel
 
 log = get_logger(__name__)
+
+MOST_RECENT = 10
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ async def note_draft(session: Session, business_id: int, draft: Draft, message_i
             message_id=message_id,
             detail=rules.one_line(draft.detail),
         )
+
+
+async def recent_deeds(session: Session, conversation_id: UUID) -> list[Deed]:
+    """Return what tools did in a conversation within a day, the newest first."""
+    rows = await queries.read_deeds(session, conversation_id, limit=MOST_RECENT)
+    return [Deed(tool, is_done=True, text=result) for tool, result in rows]
 
 
 async def capped_businesses(session: Session, business_ids: Sequence[int]) -> set[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+from uuid import UUID
 
 from server.domains.assistant.queries import Found
 from server.ports import Tool, ToolCall
+from server.queue import Run
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,17 @@ class Facts:
     deeds: Sequence[Deed] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """For whom tools are used: the message that is answered, its contact, and the business's time zone."""
+
+    business_id: int
+    conversation_id: UUID
+    contact_id: UUID
+    message_id: UUID
+    time_zone: str
+
+
 class Toolbox(Protocol):
     """The tools there are, and their use; a call is done once, however often it is asked for."""
 
@@ -44,3 +57,7 @@ class Toolbox(Protocol):
 
     async def use(self, call: ToolCall) -> Deed:
         """Do what a model asks; what cannot be done is told, not raised."""
+
+
+# Who may use tools is given this: a toolbox for one run and one occasion.
+Toolboxes: TypeAlias = Callable[[Run, Occasion], Toolbox]

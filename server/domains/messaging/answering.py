@@ -38,7 +38,7 @@ TOLD_TO_WAIT = "not answered again: the customer knows that a person will answer
 NOTHING_TO_SAY = "not answered: the assistant had nothing to say"
 
 
-async def answer(run: Run, question: Question) -> None:
+async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | None = None) -> None:
     """Answer a customer's message at most once, whatever runs before this one have done.
 
     Raises ProviderDownError when the provider took nothing and the sending may be tried again.
@@ -57,21 +57,23 @@ async def answer(run: Run, question: Question) -> None:
         if reply is None:
             told = await read_told(session, question)
     if told is not None:
-        reply = await _draft(run, question, told)
+        reply = await _draft(run, question, told, toolboxes)
     if reply is not None:
         await _send(run, question, reply)
 
 
-async def _draft(run: Run, question: Question, told: Told) -> Message | None:
+async def _draft(
+    run: Run, question: Question, told: Told, toolboxes: assistant.Toolboxes | None
+) -> Message | None:
     asked = with_quick_lines(told.history)
-    draft = await _confirm(run, question, told) or await _ask(run, question, asked, told)
+    draft = await _confirm(run, question, told) or await _ask(run, question, asked, told, toolboxes)
     if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
         # Several lines may ask several things: the newest alone may be one that the entries answer.
-        second = await _ask(run, question, alone, None)
+        second = await _ask(run, question, alone)
         draft = draft if second.hands_over else replace(second, spent=draft.spent, trouble=draft.trouble)
     async with run.step() as session:
-        await assistant.note_draft(session, question.business_id, draft, question.message_id)
         silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
+        await assistant.note_draft(session, question.business_id, draft, question.message_id)
         silence = silence or await _why_useless(session, question, draft)
         if silence is not None:
             log.info("draft_dropped", message_id=str(question.message_id), why=silence)
@@ -95,7 +97,11 @@ async def _confirm(run: Run, question: Question, told: Told) -> assistant.Draft 
 
 
 async def _ask(
-    run: Run, question: Question, history: Sequence[ChatTurn], told: Told | None
+    run: Run,
+    question: Question,
+    history: Sequence[ChatTurn],
+    told: Told | None = None,
+    toolboxes: assistant.Toolboxes | None = None,
 ) -> assistant.Draft:
     """Ask the assistant, with a model and its tools where there is something `told` for them."""
     return await assistant.draft_reply(
@@ -105,6 +111,7 @@ async def _ask(
         history=history,
         kind=question.kind,
         facts=told.facts if told else assistant.Facts(),
+        toolbox=toolboxes(run, told.occasion) if told and toolboxes else None,
     )
 
 

@@ -18,9 +18,10 @@ from server.queue import Changed, Run
 QUIET = timedelta(seconds=assistant.QUIET_S)
 
 
-async def process_event(run: Run, event_id: UUID) -> None:
+async def process_event(run: Run, event_id: UUID, toolboxes: assistant.Toolboxes | None = None) -> None:
     """Do all that follows from one event of the inbox; a second time changes nothing.
 
+    `toolboxes` make what the assistant may do besides answering; without them it only answers.
     Raises ProviderDownError when a reply could not be sent yet and the job should be tried again.
     """
     async with run.step() as session:
@@ -28,7 +29,7 @@ async def process_event(run: Run, event_id: UUID) -> None:
         quiet_left_s = await inbox.quiet_left_s(session, event_id, QUIET)
     if question is not None:
         await asyncio.sleep(quiet_left_s)
-        await answer(run, question)
+        await answer(run, question, toolboxes)
 
 
 async def call_person(session: Session, business_id: int, conversation_id: UUID) -> None:

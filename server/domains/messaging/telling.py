@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from server.db import Session
 from server.domains import assistant
@@ -41,9 +40,9 @@ class Told:
     `needs_approval` is None where the business's own choice holds.
     """
 
-    contact_id: UUID
     history: Sequence[Line]
     facts: assistant.Facts
+    occasion: assistant.Occasion
     needs_approval: bool | None = None
 
 
@@ -54,12 +53,16 @@ async def read_told(session: Session, question: Question) -> Told:
     )
     known = await standing.read_known(session, question.conversation_id)
     name = [f"Name: {known.contact_name}"] if known.contact_name else []
-    return Told(
-        known.contact_id,
-        history,
-        assistant.Facts(contact=name, earlier=known.summaries),
-        known.needs_approval,
+    occasion = assistant.Occasion(
+        business_id=question.business_id,
+        conversation_id=known.conversation_id,
+        contact_id=known.contact_id,
+        message_id=question.message_id,
+        time_zone=known.time_zone,
     )
+    deeds = await assistant.recent_deeds(session, known.conversation_id)
+    facts = assistant.Facts(contact=name, earlier=known.summaries, deeds=deeds)
+    return Told(history, facts, occasion, known.needs_approval)
 
 
 def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:

@@ -1,5 +1,5 @@
 """What the assistant can do for a customer: its tools, each done once."""
 
-from server.domains.skills.models import AssistantToolCall
+from server.domains.skills.toolbox import TOOLS, Skills
 
-__all__ = ["AssistantToolCall"]
+__all__ = ["TOOLS", "Skills"]

@@ -23,6 +23,8 @@ CREATE TABLE business_assistant (
 CREATE TABLE assistant_tool_call (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     business_id bigint NOT NULL REFERENCES business,
+    -- Where it was called; after a merge of conversations a row may name the one that is gone.
+    conversation_id uuid NOT NULL,
     message_id uuid NOT NULL REFERENCES message ON DELETE CASCADE,
     tool text NOT NULL,
     ordinal int NOT NULL,
@@ -32,6 +34,7 @@ CREATE TABLE assistant_tool_call (
     at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (message_id, tool, ordinal)
 );
+CREATE INDEX assistant_tool_call_recent ON assistant_tool_call (conversation_id, at);
 
 -- What a model was asked and cost; cost in millionths of a US dollar. Counted, never added up in a row.
 CREATE TABLE assistant_use (
