@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from server.queue.invariants import violations
 from tests.engine import eventually
 from tests.journeys.test_first_message import CHROMIUM, QUESTION, Running, running
 
@@ -46,6 +47,7 @@ async def test_a_conversation_from_the_first_question_to_its_second_summary(runn
     assert await summaries(ready) == [1, 1]
     await write_again(ready)
     assert await summaries(ready) == [2, 2]
+    assert await violations(ready["database_url"], simulator_url=ready["simulator_url"]) == []
 
 
 async def talk(phone: Page, inbox: Page, ready: dict[str, Any], channel: str) -> None:
