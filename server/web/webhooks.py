@@ -225,7 +225,7 @@ def _clock_of(visit: MemberVisit) -> Callable[[datetime], str]:
     zone = ZoneInfo(visit.login.time_zone)
 
     def at(moment: datetime) -> str:
-        return moment.astimezone(UTC).astimezone(zone).strftime("%d.%m. %H:%M:%S")
+        return moment.astimezone(UTC).astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")
 
     return at
 
