@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from server.db import Session
 from server.domains.media.models import MediaFile
 from server.domains.media.rules import KEPT_LONG_ENOUGH, Facts
+from server.queue.removing import OldFile
 from server.queue.walks import Walk
 
 # Chosen and not sent, or the message it belonged to turned out to be none: a day is long enough to send it.
@@ -21,15 +21,6 @@ UNSENT_KEPT = timedelta(days=1)
 # A run that is still bringing a file when its row says that none comes ends long before.
 LEFTOVERS_KEPT = timedelta(hours=1)
 ENDED = ("refused", "gone", "removed")
-
-
-@dataclass(frozen=True)
-class HeldFile:
-    """A file that the storage has no longer to hold."""
-
-    id: UUID
-    business_id: int
-    created_at: datetime
 
 
 async def insert_file(session: Session, **values: Any) -> UUID | None:
@@ -124,13 +115,16 @@ async def count_unsent(session: Session, business_id: int, *, limit: int) -> int
     return int(await session.scalar(select(func.count()).select_from(unsent)) or 0)
 
 
-async def list_removable(
-    session: Session, *, older_than: timedelta, walk: Walk, limit: int
-) -> list[HeldFile]:
+async def list_removable(session: Session, *, older_than: timedelta, walk: Walk, limit: int) -> list[OldFile]:
     """Return files that the storage has no longer to hold, the oldest first, from where a walk stands."""
     age, state_age = func.now() - MediaFile.created_at, func.now() - MediaFile.state_at
     rows = await session.execute(
-        select(MediaFile.id, MediaFile.business_id, MediaFile.created_at)
+        select(
+            MediaFile.id,
+            MediaFile.business_id,
+            MediaFile.id.label("key"),
+            MediaFile.created_at.label("at"),
+        )
         .where(
             MediaFile.is_held,
             or_(
@@ -143,7 +137,7 @@ async def list_removable(
         .order_by(MediaFile.created_at, MediaFile.id)
         .limit(limit)
     )
-    return [HeldFile(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
+    return [OldFile(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
 
 
 REMOVED = """

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_, update
 
 from server.db import Session
 from server.domains.recordings.models import Recording
+from server.queue.removing import OldFile
 from server.queue.walks import Walk
 
 
-@dataclass(frozen=True)
-class OldRecording:
-    """A recording whose file is to go."""
-
-    id: UUID
-    business_id: int
-    storage_key: UUID
-    recorded_at: datetime
-
-
-async def list_old(session: Session, *, older_than: timedelta, walk: Walk, limit: int) -> list[OldRecording]:
+async def list_old(session: Session, *, older_than: timedelta, walk: Walk, limit: int) -> list[OldFile]:
     """Return recordings that were kept long enough, the oldest first, from where a walk stands."""
     rows = await session.execute(
-        select(Recording.id, Recording.business_id, Recording.storage_key, Recording.recorded_at)
+        select(
+            Recording.id,
+            Recording.business_id,
+            Recording.storage_key.label("key"),
+            Recording.recorded_at.label("at"),
+        )
         .where(
             Recording.deleted_at.is_(None),
             Recording.recorded_at < func.now() - older_than,
@@ -36,7 +31,7 @@ async def list_old(session: Session, *, older_than: timedelta, walk: Walk, limit
         .order_by(Recording.recorded_at, Recording.id)
         .limit(limit)
     )
-    return [OldRecording(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
+    return [OldFile(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's public name
 
 
 async def mark_deleted(session: Session, recording_ids: Sequence[UUID]) -> None:

@@ -10,13 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from server.domains.recordings import service
 from server.errors import LeaseLostError
 from server.jobs import cleanup_old_recordings_job, load_handlers
 from server.jobs.runtime import Ended, perform
 from server.ports import Outside
 from server.providers.recording_folder import RecordingFolder
-from server.queue import Run, enqueue
+from server.queue import Run, enqueue, removing
 from server.queue.catalog import CleanupOldRecordings
 from server.queue.ledger import Ledger, Outcome
 from tests.engine import Engine, open_engine
@@ -117,7 +116,7 @@ async def test_a_file_that_is_gone_already_is_fine(shelf):
 
 
 async def test_one_bad_file_holds_back_no_other_and_is_tried_again(shelf, monkeypatch):
-    monkeypatch.setattr(service, "AT_ONCE", 2)
+    monkeypatch.setattr(removing, "AT_ONCE", 2)
     bad = [await shelf.record(300 - number) for number in range(3)]
     good = [await shelf.record(100 - number) for number in range(4)]
     for file in bad:
@@ -158,7 +157,7 @@ async def test_a_folder_that_is_not_mounted_keeps_every_row(shelf):
 
 
 async def test_a_large_backlog_goes_run_by_run_though_its_first_files_are_bad(shelf, monkeypatch):
-    monkeypatch.setattr(service, "AT_ONCE", 2)
+    monkeypatch.setattr(removing, "AT_ONCE", 2)
     monkeypatch.setattr(cleanup_old_recordings_job, "FILES_A_RUN", 4)
     files = [await shelf.record(300 - number) for number in range(7)]
     for file in files[:4]:
