@@ -21,7 +21,8 @@ CHANNEL = "lead_form"
 FORM = b"application/x-www-form-urlencoded"
 MOST_FIELDS = 500
 SECRETS = (b"x-webhook-secret", b"x-internal-secret", b"x-api-key")
-DELIVERIES = (b"idempotency-key", b"webhook-id", b"x-delivery-id", b"x-request-id")
+# Not X-Request-Id: proxies make a new one for each try.
+DELIVERIES = (b"idempotency-key", b"webhook-id", b"x-delivery-id")
 BEARER = "bearer "
 
 

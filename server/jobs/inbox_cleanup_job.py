@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.domains import messaging
+from server.domains import contacts, messaging
 from server.errors import Snooze
 from server.queue import Run, handles, upkeep
 from server.queue.catalog import InboxCleanup
@@ -19,6 +19,7 @@ async def inbox_cleanup_job(run: Run, _payload: InboxCleanup) -> None:
         await forget(run, older_than_days=KEEP_DAYS, limit=ROWS_A_RUN)
         for forget in (
             messaging.forget_old_events,
+            contacts.forget_deliveries,
             upkeep.forget_finished_jobs,
             upkeep.forget_old_slots,
         )

@@ -55,6 +55,13 @@ JOIN business ON business.id = delivery.business_id
 WHERE delivery.id = :id AND delivery.state = 'stored' ORDER BY delivery.id LIMIT 1 FOR UPDATE OF delivery
 """
 CLOSE = "UPDATE lead_delivery SET state = :state, reason = :reason, processed_at = now() WHERE id = :id"
+FORGET = """
+DELETE FROM lead_delivery WHERE id IN (
+    SELECT id FROM lead_delivery
+    WHERE received_at < now() - cast(:days AS int) * interval '1 day' AND state <> 'stored'
+    ORDER BY received_at LIMIT :limit)
+RETURNING id
+"""
 BY_EMAIL = """
 SELECT id FROM contact WHERE business_id = :business_id AND email = :email
 ORDER BY created_at, id LIMIT 1 FOR KEY SHARE
@@ -148,6 +155,16 @@ async def take_form(run: Run, delivery_id: UUID) -> None:
             await keep_lead(session, contact_id, written, kind=FORM, title=row.form, key=f"form:{row.id}")
         state, reason = ("done", None) if contact_id else ("unreadable", NOBODY)
         await session.execute(text(CLOSE), {"id": row.id, "state": state, "reason": reason})
+
+
+async def forget_deliveries(run: Run, *, older_than_days: int, limit: int) -> int:
+    """Delete what forms posted long ago; the leads keep all that was written. Return how many."""
+    businesses = await run.every_business()
+    if not businesses:
+        return 0
+    async with run.step(*businesses) as session:
+        gone = await session.execute(text(FORGET), {"days": older_than_days, "limit": limit})
+        return len(gone.all())
 
 
 async def find_person(session: Session, business_id: int, written: Written, country: str) -> UUID | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -13,10 +14,11 @@ from server.api.lead_forms import LeadFormWebhook
 from server.api.refusals import Refusals
 from server.domains import contacts
 from server.domains.contacts.form_fields import flatten, read_fields
-from server.jobs import lead_webhook_job
+from server.jobs import inbox_cleanup_job, lead_webhook_job
+from server.queue.catalog import InboxCleanup
 from tests.engine import BUSINESS, Queue, open_engine
 
-__all__ = ["lead_webhook_job"]
+__all__ = ["inbox_cleanup_job", "lead_webhook_job"]
 
 
 @pytest.fixture
@@ -153,3 +155,14 @@ def test_a_hostile_body_is_bounded():
     assert len(fields) == 200
     assert fields["nul"] == "a\ufffdb"
     assert len(fields["long"]) == 10_000
+
+
+async def test_what_was_posted_long_ago_is_forgotten_and_its_lead_stays(engine, form, site, clean_database):
+    await post(site, form, json={"phone": "+972501234567"})
+    await Queue(engine, clean_database).drain()
+    await engine.look.execute("UPDATE lead_delivery SET received_at = now() - interval '31 days'")
+    await engine.ask(InboxCleanup(datetime(2026, 1, 1, tzinfo=UTC)))
+    await Queue(engine, clean_database).drain()
+
+    assert await engine.look.fetchval("SELECT count(*) FROM lead_delivery") == 0
+    assert len(await leads(engine)) == 1
