@@ -21,6 +21,7 @@ from server.web import (
     leads,
     live,
     media,
+    quick_replies,
     schedule,
     settings,
     webhooks,
@@ -98,6 +99,8 @@ def integrations_routes(context: WebContext) -> list[Route]:
 
 def _conversation_routes(context: WebContext) -> list[Route]:
     return [
+        Route("/settings/answers", owners(context, quick_replies.show_answers)),
+        Route("/settings/answers", owners(context, quick_replies.change_answers), methods=["POST"]),
         Route("/inbox", members(context, inbox.show_inbox)),
         Route("/inbox/{conversation_id:uuid}", members(context, inbox.show_conversation)),
         Route("/media", members(context, media.upload), methods=["POST"]),

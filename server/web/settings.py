@@ -26,6 +26,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject("channels", "/settings/channels"),
     Subject("assistant", "/settings/assistant"),
     Subject("knowledge", "/settings/knowledge"),
+    Subject("answers", "/settings/answers"),
     Subject("stages", "/settings/stages"),
     Subject("forms", "/settings/lead-forms"),
     Subject("webhooks", "/settings/webhooks"),

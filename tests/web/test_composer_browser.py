@@ -158,6 +158,9 @@ async def test_the_composer_stays_in_its_frame(
     bottom = await window.page.evaluate("document.getElementById('desk').getBoundingClientRect().bottom")
     assert over == 0
     assert bottom <= 800
+    await window.page.goto(f"{site.url}/settings/answers?lang={language}")
+    await look(window, f"answers-{language}-{width}")
+    assert await window.page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
     assert window.complaints == []
 
 

@@ -128,6 +128,19 @@ async def test_a_failed_message_offers_to_be_sent_again_once(dana, shops):
     assert (first.status_code, second.status_code) == (204, 409)
 
 
+async def test_an_owner_keeps_quick_replies_and_says_how_long_a_takeover_lasts(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+    csrf = form_token(await dana.get("/settings/answers"))
+
+    for told in ({"name": "hours", "body": "We open at <8>."}, {"minutes": "45"}):
+        assert (await dana.post("/settings/answers", data={"csrf": csrf} | told)).status_code == 303
+    refused = await dana.post("/settings/answers", data={"csrf": csrf, "minutes": "0"})
+
+    assert refused.status_code == 422
+    assert 'value="45"' in refused.text
+    assert "We open at &lt;8&gt;." in (await dana.get(f"/inbox/{conversation_id}")).text
+
+
 def test_until_tomorrow_morning_is_eight_by_the_businesses_clock():
     now = datetime(2026, 3, 26, 22, 30, tzinfo=UTC)
 

@@ -29,7 +29,7 @@ from server.domains.messaging.sending import give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
 from server.domains.messaging.suggesting import Decider, approve, discard
-from server.domains.messaging.takeover import choose_approval, pause, resume
+from server.domains.messaging.takeover import choose_approval, keep_takeover, pause, read_takeover, resume
 from server.domains.messaging.templates import (
     Template,
     add_quick_reply,
@@ -87,6 +87,7 @@ __all__ = [
     "give_up_event",
     "give_up_file",
     "give_up_letter",
+    "keep_takeover",
     "list_channels",
     "list_holds",
     "list_templates",
@@ -95,6 +96,7 @@ __all__ = [
     "place_order",
     "process_event",
     "read_message",
+    "read_takeover",
     "remove_quick_reply",
     "reopen_channel",
     "resume",

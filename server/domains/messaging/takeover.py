@@ -15,6 +15,7 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging import queries
 from server.domains.messaging.rules import PauseReason
+from server.errors import BadInputError
 from server.queue import Changed
 
 PAUSE = """
@@ -31,6 +32,9 @@ FROM business
 WHERE business.id = conversation.business_id AND conversation.id = live_conversation(:conversation_id)
 """
 CALL_OFF = "UPDATE conversation SET needs_person = false WHERE id = :conversation_id"
+KEEP = "UPDATE business SET takeover_minutes = :minutes WHERE id = :business_id"
+READ = "SELECT takeover_minutes FROM business WHERE id = :business_id ORDER BY id LIMIT 1"
+LONGEST_MINUTES = 10080
 STOP = """
 UPDATE conversation SET ai_enabled = false, taken_by = :user_id WHERE id = :conversation_id RETURNING id
 """
@@ -92,3 +96,17 @@ async def resume(session: Session, business_id: int, conversation_id: UUID) -> b
     changed = await session.scalar(text(RESUME), {"conversation_id": conversation_id})
     session.outbox.append(Changed(business_id, "conversation", conversation_id))
     return changed is not None
+
+
+async def read_takeover(session: Session, business_id: int) -> int:
+    """Return for how many minutes a business's assistant leaves a conversation to whoever wrote in it."""
+    found: int = (await session.execute(text(READ), {"business_id": business_id})).scalar_one()
+    return found
+
+
+async def keep_takeover(session: Session, business_id: int, told: str) -> None:
+    """Keep for how many minutes that is, as a form told it. Raises BadInputError `minutes_invalid`."""
+    minutes = int(told) if told.isascii() and told.isdigit() and len(told) <= len(str(LONGEST_MINUTES)) else 0
+    if not 1 <= minutes <= LONGEST_MINUTES:
+        raise BadInputError("minutes_invalid", f"Say a number of minutes from 1 to {LONGEST_MINUTES}.")
+    await session.execute(text(KEEP), {"business_id": business_id, "minutes": minutes})

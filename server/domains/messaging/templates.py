@@ -60,6 +60,11 @@ class Template:
     variables: int
 
     @property
+    def is_own(self) -> bool:
+        """Tell whether it is a quick reply of the business's own."""
+        return self.status == OWN
+
+    @property
     def may_be_sent(self) -> bool:
         """Tell whether its provider lets it out."""
         return self.status in {OWN, APPROVED}
