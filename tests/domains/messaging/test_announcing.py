@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from server.domains import integrations
+from server.domains import contacts, integrations
 from server.jobs import webhook_deliver_job
 from tests.domains.integrations.conftest import Posts
 from tests.domains.messaging.conftest import CIPHER, PRICE_QUESTION
@@ -68,7 +68,7 @@ async def test_a_question_and_its_answer_are_told(listening):
     assert told["whatsapp_outgoing"]["to"] == "+972501234567"
     assert told["whatsapp_outgoing"]["author"] == "assistant"
     assert told["whatsapp_outgoing"]["provider_id"] == "OURS1"
-    for name in ("whatsapp_incoming", "whatsapp_outgoing"):
+    for name in ("whatsapp_incoming", "whatsapp_outgoing", "lead.created"):
         assert is_alike(told[name], samples()[name]["data"]), (name, shape(told[name]))
 
 
@@ -122,6 +122,20 @@ async def test_a_conversation_that_waits_for_a_person_is_told_when_it_begins_to(
 
     assert len(waiting) == 1
     assert is_alike(waiting[0], samples()["conversation.needs_person"]["data"]), shape(waiting[0])
+
+
+async def test_a_lead_that_moves_is_told_from_where_and_to_where(listening):
+    await listening.deliver(listening.says("hello"))
+    await listening.settle()
+    contact_id = await listening.look("SELECT contact_id FROM conversation")
+    async with listening.engine.worker.transaction(BUSINESS) as session:
+        last = (await contacts.open_stages(session, BUSINESS))[-1]
+        await contacts.move_lead(session, contact_id, last.id, actor="a test")
+
+    told = dict(await events_of(listening))["lead.status_changed"]
+
+    assert told["new_status"] == last.name
+    assert is_alike(told, samples()["lead.status_changed"]["data"]), shape(told)
 
 
 def test_every_event_has_a_sample_and_every_sample_an_event():
