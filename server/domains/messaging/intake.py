@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from server.db import Session
 from server.domains import contacts, media
 from server.domains.messaging import announcing, consents, inbox, own, queries, takeover
+from server.domains.messaging.changing import customer_of, make_early_changes, take_change
 from server.domains.messaging.inbox import StoredEvent
-from server.domains.messaging.queries import Change, Said
+from server.domains.messaging.queries import Said
 from server.domains.messaging.refusing import read_report
 from server.domains.messaging.rules import (
     NAMELESS,
@@ -23,7 +24,7 @@ from server.domains.messaging.rules import (
     why_set_aside,
 )
 from server.log import get_logger
-from server.ports import ChannelEvent, DeliveryStatus, EventKind, MessageChannel, Sender
+from server.ports import ChannelEvent, DeliveryStatus, EventKind, MessageChannel
 from server.queue import Changed
 
 log = get_logger(__name__)
@@ -81,24 +82,31 @@ async def _take(session: Session, stored: StoredEvent, channel: MessageChannel) 
         case Way.SET_ASIDE:
             await inbox.close_event(session, stored.id, "ignored", why_set_aside(event))
         case Way.RECEIPT:
-            await _take_receipt(session, stored, event)
+            await _take_receipt(session, stored, event, channel)
         case Way.CONSENT:
             await _take_consent(session, stored, event)
         case Way.CHANGE:
-            await _take_change(session, stored, event)
+            await take_change(session, stored, event)
         case Way.OWN:
             await _take_own(session, stored, event, channel)
         case Way.CUSTOMER:
-            return await _take_customer(session, stored, event)
+            return await _take_customer(session, stored, event, channel)
     return None
 
 
-async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+async def _take_receipt(
+    session: Session, stored: StoredEvent, event: ChannelEvent, channel: MessageChannel
+) -> None:
     if event.status is DeliveryStatus.FAILED:
         # It may call a person; whoever else locks both has the conversation first.
         await own.lock_conversation_of(session, stored, event.provider_id)
     await own.lock_provider_id(session, stored.channel_id, event.provider_id)
     message = await own.find_own(session, stored, event.provider_id)
+    if message is None and (key := event.details.get("effect_key")):
+        # It comes before our own books know the id, or after an answer that never came.
+        message = await own.find_by_key(session, stored, key)
+        if message is not None:
+            await own.learn_provider_id(session, message, event.provider_id, channel)
     if message is None or event.status is None:
         # Should the id become known later, whoever stores it comes back for this event.
         await inbox.close_event(session, stored.id, "ignored", "no message of ours has this id")
@@ -110,34 +118,9 @@ async def _take_receipt(session: Session, stored: StoredEvent, event: ChannelEve
 
 
 async def _take_consent(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
-    contact_id = await contacts.recognise(session, stored.business_id, _customer(event))
+    contact_id = await contacts.recognise(session, stored.business_id, customer_of(event))
     trouble = await consents.note_told(session, stored, event, contact_id)
     await inbox.close_event(session, stored.id, "ignored" if trouble else "done", trouble)
-
-
-async def _take_change(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
-    contact_id = await contacts.recognise(session, stored.business_id, _customer(event))
-    changed = await queries.change_message(
-        session,
-        Change(
-            business_id=stored.business_id,
-            channel_id=stored.channel_id,
-            contact_id=contact_id,
-            provider_id=event.target_id or "",
-            direction="out" if event.from_us else "in",
-            text=event.text if event.kind is EventKind.EDIT else None,
-            details={"edited" if event.kind is EventKind.EDIT else "deleted": True},
-        ),
-    )
-    if changed is None:
-        await inbox.close_event(session, stored.id, "ignored", "the message that it changes is not known")
-        return
-    message_id, conversation_id = changed
-    if event.kind is EventKind.DELETE:
-        await media.forget(session, message_id)
-    await inbox.link_message(session, stored.id, message_id)
-    await inbox.close_event(session, stored.id, "done")
-    session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
 
 
 async def _take_own(
@@ -150,7 +133,7 @@ async def _take_own(
     if ours is None and event.text:
         ours = await own.find_unconfirmed(session, conversation_id, event.text)
     if ours is None:
-        message_id = await _store(session, stored, event, conversation_id)
+        message_id = await _store(session, stored, event, conversation_id, channel)
         if is_takeover(event):
             await takeover.hand_to_person(session, conversation_id, PauseReason.PHONE)
         typed = await queries.get_message(session, message_id)
@@ -163,11 +146,13 @@ async def _take_own(
     await inbox.close_event(session, stored.id, "done")
 
 
-async def _take_customer(session: Session, stored: StoredEvent, event: ChannelEvent) -> Question | None:
+async def _take_customer(
+    session: Session, stored: StoredEvent, event: ChannelEvent, channel: MessageChannel
+) -> Question | None:
     conversation_id = await _conversation(session, stored, event)
     if not is_history(event):
         await queries.touch_session(session, stored.business_id, conversation_id)
-    message_id = await _store(session, stored, event, conversation_id)
+    message_id = await _store(session, stored, event, conversation_id, channel)
     await inbox.link_message(session, stored.id, message_id)
     message = await queries.get_message(session, message_id)
     if message is not None and not is_history(event):
@@ -184,13 +169,13 @@ async def _take_customer(session: Session, stored: StoredEvent, event: ChannelEv
         message_id=message_id,
         position=message.position,
         kind=event.kind,
-        address=_customer(event).address,
+        address=customer_of(event).address,
     )
 
 
 async def _conversation(session: Session, stored: StoredEvent, event: ChannelEvent) -> UUID:
     """Return the conversation that an event belongs to, locked, with its contact and lead in place."""
-    customer = _customer(event)
+    customer = customer_of(event)
     contact_id = await contacts.recognise(session, stored.business_id, customer)
     if not event.from_us:
         await contacts.touch_lead(session, contact_id, LEAD_SOURCE)
@@ -206,8 +191,14 @@ async def _conversation(session: Session, stored: StoredEvent, event: ChannelEve
     )
 
 
-async def _store(session: Session, stored: StoredEvent, event: ChannelEvent, conversation_id: UUID) -> UUID:
-    message_id = await queries.insert_message(
+async def _store(
+    session: Session,
+    stored: StoredEvent,
+    event: ChannelEvent,
+    conversation_id: UUID,
+    channel: MessageChannel,
+) -> UUID:
+    new = await queries.insert_message(
         session,
         Said(
             business_id=stored.business_id,
@@ -225,19 +216,15 @@ async def _store(session: Session, stored: StoredEvent, event: ChannelEvent, con
         ),
     )
     session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
-    if message_id is not None:
+    if new is not None:
+        message_id, has_early = new
         await media.expect(
             session, stored.business_id, message_id, kind=event.kind.value, details=event.details
         )
+        if has_early:
+            await make_early_changes(session, channel, stored, event.provider_id)
         return message_id
     known = await queries.find_message(session, stored.channel_id, event.provider_id)
     if known is None:
         raise LookupError("a message that is stored already cannot be seen")
     return known.id
-
-
-def _customer(event: ChannelEvent) -> Sender:
-    """Return the person on the other side; a message of ours does not carry their name."""
-    if event.sender is None:
-        raise LookupError("way_of lets no event without a sender come here")
-    return replace(event.sender, name=None) if event.from_us else event.sender

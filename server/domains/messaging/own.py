@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging import announcing, inbox, queries, refusing
+from server.domains.messaging import announcing, inbox, queries, refusing, sendings
 from server.domains.messaging.models import Message
 from server.domains.messaging.refusing import Refused
 from server.domains.messaging.rules import (
@@ -103,6 +103,14 @@ async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str)
         },
     )
     return None if message_id is None else await queries.get_message(session, message_id)
+
+
+async def find_by_key(session: Session, event: inbox.StoredEvent, key: str) -> Message | None:
+    """Return the message of ours on this channel that went out, or may have, under an effect's key."""
+    message = await sendings.get_sending(session, key)
+    if message is None or message.channel_id != event.channel_id or message.provider_id is not None:
+        return None
+    return message
 
 
 async def find_unconfirmed(session: Session, conversation_id: UUID, written: str) -> Message | None:

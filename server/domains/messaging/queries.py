@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Row, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
 from server.domains.messaging import announcing
-from server.domains.messaging.models import Conversation, ConversationSession, Message
+from server.domains.messaging.models import Conversation, ConversationSession, EarlyChange, Message
 from server.ports import DeliveryStatus
 
 
@@ -38,19 +37,6 @@ class Said:
     client_key: str | None = None
     sources: Sequence[Mapping[str, str]] = ()
     sent_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """An edit or a deletion, by whoever wrote the message: direction in is the contact, out is us."""
-
-    business_id: int
-    channel_id: UUID
-    contact_id: UUID
-    provider_id: str
-    direction: str
-    text: str | None
-    details: Mapping[str, Any]
 
 
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
@@ -78,17 +64,6 @@ LOCK = "SELECT id FROM conversation WHERE id = :id ORDER BY id LIMIT 1 FOR UPDAT
 LOCK_LIVE = "SELECT id FROM conversation WHERE id = live_conversation(:id) ORDER BY id LIMIT 1 FOR UPDATE"
 MARK_GIVEN_UP = """
 UPDATE message SET details = details || '{"given_up": true}' WHERE id = :id AND NOT details ? 'given_up'
-"""
-CHANGE = """
-UPDATE message SET text = :text, details = message.details || :details || CASE
-    WHEN cast(:details AS jsonb) ? 'edited' AND message.text <> :text THEN jsonb_build_object(
-        'earlier', coalesce(message.details -> 'earlier', '[]') || to_jsonb(message.text))
-    ELSE '{}' END
-FROM conversation
-WHERE message.business_id = :business_id AND message.channel_id = :channel_id
-  AND message.provider_id = :provider_id AND message.direction = :direction
-  AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
-RETURNING message.id, message.conversation_id
 """
 
 
@@ -145,8 +120,16 @@ async def lock_conversation(session: Session, conversation_id: UUID) -> None:
         await session.execute(text(LOCK_LIVE), {"id": conversation_id})
 
 
-async def insert_message(session: Session, said: Said) -> UUID | None:
-    """Store a message; None when the channel's message of that id is stored already."""
+async def insert_message(session: Session, said: Said) -> tuple[UUID, bool] | None:
+    """Store a message; return its id and whether changes of it came early.
+
+    None when the channel's message of that id is stored already.
+    """
+    early = exists().where(
+        EarlyChange.business_id == said.business_id,
+        EarlyChange.channel_id == said.channel_id,
+        EarlyChange.target_id == said.provider_id,
+    )
     row = await session.execute(
         upsert(Message)
         .values(**_values(said))
@@ -154,9 +137,10 @@ async def insert_message(session: Session, said: Said) -> UUID | None:
             index_elements=[Message.business_id, Message.channel_id, Message.provider_id],
             index_where=Message.provider_id.is_not(None),
         )
-        .returning(Message.id)
+        .returning(Message.id, early.label("has_early"))
     )
-    return row.scalar_one_or_none()
+    found = row.first()
+    return None if found is None else (found.id, found.has_early)
 
 
 async def insert_reply(session: Session, said: Said) -> UUID:
@@ -255,14 +239,6 @@ async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
     ).first()
     if began is not None:
         await announcing.tell_person_needed(session, began.id, began.business_id, began.at)
-
-
-async def change_message(session: Session, change: Change) -> tuple[UUID, UUID] | None:
-    """Change what one of a contact's messages says; return the ids of message and conversation."""
-    row = (
-        await session.execute(text(CHANGE).bindparams(bindparam("details", type_=JSONB)), vars(change))
-    ).first()
-    return None if row is None else (row.id, row.conversation_id)
 
 
 def _values(said: Said) -> dict[str, Any]:

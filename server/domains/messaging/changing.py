@@ -1,0 +1,128 @@
+"""Edits and deletions: made to the message that they name, whichever of the two comes first.
+
+Of two edits the one that was made later by the provider's time stays, and a deletion stays for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from server.db import Session
+from server.domains import contacts, media
+from server.domains.messaging import inbox, queries
+from server.domains.messaging.inbox import StoredEvent
+from server.ports import ChannelEvent, EventKind, MessageChannel, Sender
+from server.queue import Changed
+
+TOO_EARLY = "kept until the message that it changes comes"
+OVERTAKEN = "a later change was made already, or the message is another person's"
+LONGEST_AGO = datetime.min.replace(tzinfo=UTC)
+CHANGE = """
+UPDATE message SET text = :text, details = message.details || :details || CASE
+    WHEN cast(:details AS jsonb) ? 'edited' AND message.text <> :text THEN jsonb_build_object(
+        'earlier', coalesce(message.details -> 'earlier', '[]') || to_jsonb(message.text))
+    ELSE '{}' END
+FROM conversation
+WHERE message.business_id = :business_id AND message.channel_id = :channel_id
+  AND message.provider_id = :provider_id AND message.direction = :direction
+  AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
+  AND NOT message.details ? 'deleted'
+  AND (cast(:details AS jsonb) ? 'deleted' OR NOT message.details ? 'changed_at'
+       OR cast(message.details ->> 'changed_at' AS timestamptz) <= cast(:at AS timestamptz))
+RETURNING message.id, message.conversation_id
+"""
+# Whoever stores a message holds its conversation, so a change that looks for it waits for them.
+LOCK = """
+SELECT id FROM conversation WHERE channel_id = :channel_id AND contact_id = :contact_id
+ORDER BY id LIMIT 1 FOR UPDATE
+"""
+KEEP = """
+INSERT INTO early_change (inbox_event_id, business_id, channel_id, target_id)
+VALUES (:event_id, :business_id, :channel_id, :target_id) ON CONFLICT (inbox_event_id) DO NOTHING
+"""
+TAKE = """
+DELETE FROM early_change WHERE inbox_event_id IN (
+    SELECT inbox_event_id FROM early_change
+    WHERE business_id = :business_id AND channel_id = :channel_id AND target_id = :target_id
+    ORDER BY inbox_event_id LIMIT 1000)
+RETURNING inbox_event_id
+"""
+
+
+async def take_change(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    """Make a change, or keep it for the message that it names; taking it again changes nothing."""
+    contact_id = await contacts.recognise(session, stored.business_id, customer_of(event))
+    await session.execute(text(LOCK), {"channel_id": stored.channel_id, "contact_id": contact_id})
+    is_edit, at = event.kind is EventKind.EDIT, event.sent_at
+    details = (
+        {"edited": True} | ({"changed_at": at.isoformat()} if at else {}) if is_edit else {"deleted": True}
+    )
+    changed = (
+        await session.execute(
+            text(CHANGE).bindparams(bindparam("details", type_=JSONB)),
+            {
+                "business_id": stored.business_id,
+                "channel_id": stored.channel_id,
+                "contact_id": contact_id,
+                "provider_id": event.target_id or "",
+                "direction": "out" if event.from_us else "in",
+                "text": event.text if is_edit else None,
+                "details": details,
+                "at": at,
+            },
+        )
+    ).first()
+    if changed is None:
+        await _keep(session, stored, event)
+        return
+    if event.kind is EventKind.DELETE:
+        await media.forget(session, changed.id)
+    await inbox.link_message(session, stored.id, changed.id)
+    await inbox.close_event(session, stored.id, "done")
+    session.outbox.append(Changed(stored.business_id, "conversation", changed.conversation_id))
+
+
+async def make_early_changes(
+    session: Session, channel: MessageChannel, stored: StoredEvent, provider_id: str
+) -> None:
+    """Make what came before a message that is stored now, in the order in which it was done."""
+    names = {
+        "business_id": stored.business_id,
+        "channel_id": stored.channel_id,
+        "target_id": provider_id,
+    }
+    kept = []
+    for row in await session.execute(text(TAKE), names):
+        event = await inbox.read_event(session, row.inbox_event_id)
+        if event is not None:
+            kept.append((event, channel.read(event.payload)))
+    for event, told in sorted(kept, key=lambda one: one[1].sent_at or LONGEST_AGO):
+        await take_change(session, event, told)
+
+
+def customer_of(event: ChannelEvent) -> Sender:
+    """Return the person on the other side; a message of ours does not carry their name."""
+    if event.sender is None:
+        raise LookupError("way_of lets no event without a sender come here")
+    return replace(event.sender, name=None) if event.from_us else event.sender
+
+
+async def _keep(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
+    target_id = event.target_id or ""
+    if await queries.find_message(session, stored.channel_id, target_id) is not None:
+        await inbox.close_event(session, stored.id, "ignored", OVERTAKEN)
+        return
+    await session.execute(
+        text(KEEP),
+        {
+            "event_id": stored.id,
+            "business_id": stored.business_id,
+            "channel_id": stored.channel_id,
+            "target_id": target_id,
+        },
+    )
+    await inbox.close_event(session, stored.id, "ignored", TOO_EARLY)
