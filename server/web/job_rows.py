@@ -25,6 +25,7 @@ CUSTOMERS_MESSAGE = "webhook_process_job"
 KINDS = {
     CUSTOMERS_MESSAGE: "jobs.kind.webhook",
     "message_send_job": "jobs.kind.message",
+    "media_fetch_job": "jobs.kind.media",
     "job_given_up_job": "jobs.kind.follow_up",
     "effect_settled_job": "jobs.kind.follow_up",
     "reply_doubted_job": "jobs.kind.follow_up",
