@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
-from server.ports import ChatTurn, Completion
+from server.ports import ChatTurn, Completion, Tool, ToolCall
 from server.providers.openai_chat import OpenAiChat
 
 TURNS = [ChatTurn("system", "Be kind."), ChatTurn("user", "כמה?")]
@@ -144,3 +144,39 @@ async def test_characters_that_nobody_can_store_are_no_obstacle(http, raw):
     raw.says(200, b'{"choices": [{"message": {"content": "yes\\u0000!"}}]}')
 
     assert (await model(http, raw.url).complete([ChatTurn("user", "\ud83d")])).text == "yes!"
+
+
+REMIND = Tool("set_reminder", "Set a reminder.", {"type": "object", "properties": {}})
+
+
+async def test_a_model_asks_for_tools_and_hears_what_came_of_them(http, raw):
+    call = {"id": "c1", "type": "function", "function": {"name": "set_reminder", "arguments": '{"at": 1}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call, {"function": {}}, "?"]}
+    raw.says(
+        200, {"choices": [{"message": message}], "usage": {"prompt_tokens": 1000, "completion_tokens": 10}}
+    )
+    asked = ToolCall("c0", "set_reminder", "{}")
+    turns = [*TURNS, ChatTurn("assistant", "", [asked]), ChatTurn("tool", "Done.", call_id="c0")]
+
+    priced = OpenAiChat(http, base_url=raw.url, api_key="", model="small", timeout_s=5, prices=(0.15, 0.60))
+    completion = await priced.complete(turns, tools=[REMIND])
+
+    assert completion.calls == (ToolCall("c1", "set_reminder", '{"at": 1}'),)
+    assert (completion.text, completion.cost_micro) == ("", 156)
+    sent = orjson.loads(raw.bodies[0])
+    assert sent["tools"][0]["function"]["name"] == "set_reminder"
+    assert sent["messages"][2]["tool_calls"][0]["function"] == {"name": "set_reminder", "arguments": "{}"}
+    assert sent["messages"][3] == {"role": "tool", "tool_call_id": "c0", "content": "Done."}
+
+
+async def test_a_model_that_knows_no_tools_is_asked_without_them(http, raw):
+    raw.says(400, {"error": {"message": "small does not support tools"}})
+    asked = model(http, raw.url)
+    with pytest.raises(ProviderRefusedError):
+        await asked.complete(TURNS, tools=[REMIND])
+
+    raw.says(200, answer("250"))
+    said = await asked.complete(TURNS, tools=[REMIND])
+
+    assert said.text == "250"
+    assert ["tools" in orjson.loads(body) for body in raw.bodies] == [True, False, False]

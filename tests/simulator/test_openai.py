@@ -92,3 +92,27 @@ async def test_a_behaviour_of_one_provider_leaves_the_other_alone(outside: Outsi
 async def test_models_are_listed(outside: Outside):
     listed = (await outside.client.get("/openai/v1/models", headers=HEADERS)).json()
     assert [model["object"] for model in listed["data"]] == ["model", "model"]
+
+
+async def test_the_model_says_and_calls_what_its_script_tells_it(outside: Outside):
+    call = {"name": "set_reminder", "arguments": {"text": "Call Maya"}}
+    lines = [{"text": "Only for pianos.", "when": "piano"}, {"calls": [call]}, {"text": "Done."}]
+    told = await outside.client.post("/sim/openai/script", json={"lines": lines})
+    assert told.json() == {"ok": True, "lines": 3}
+
+    first, second, third = [await complete(outside, "remind me") for _ in range(3)]
+
+    [choice] = first["choices"]
+    assert choice["finish_reason"] == "tool_calls"
+    [function] = [one["function"] for one in choice["message"]["tool_calls"]]
+    assert (function["name"], json.loads(function["arguments"])) == ("set_reminder", {"text": "Call Maya"})
+    assert second["choices"][0]["message"]["content"] == "Done."
+    assert third["choices"][0]["message"]["content"].startswith("Thank you")
+    piano = await complete(outside, "a piano?")
+    assert piano["choices"][0]["message"]["content"] == "Only for pianos."
+
+
+async def test_a_script_that_cannot_be_read_is_refused(outside: Outside):
+    for lines in ([], "x", [{}], [{"calls": [{"name": ""}]}], [{"text": 5}]):
+        answer = await outside.client.post("/sim/openai/script", json={"lines": lines})
+        assert answer.status_code == 400

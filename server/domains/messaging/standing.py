@@ -32,7 +32,6 @@ class Known:
 
     conversation_id: UUID
     contact_id: UUID
-    contact_name: str | None
     time_zone: str
     needs_approval: bool | None
     summaries: Sequence[str]
@@ -66,13 +65,12 @@ WHERE conversation_id = live_conversation(:conversation_id) AND position <= :pos
 ORDER BY position DESC LIMIT :limit
 """
 KNOWN = """
-SELECT conversation.id AS conversation_id, conversation.contact_id, contact.name AS contact_name,
+SELECT conversation.id AS conversation_id, conversation.contact_id,
        business.time_zone, conversation.needs_approval,
        ARRAY(SELECT ended.summary FROM conversation_session AS ended
              WHERE ended.conversation_id = conversation.id AND ended.summary IS NOT NULL
              ORDER BY ended.opened_at DESC, ended.id LIMIT :summaries) AS summaries
 FROM conversation
-JOIN contact ON contact.id = conversation.contact_id
 JOIN business ON business.id = conversation.business_id
 WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1
 """

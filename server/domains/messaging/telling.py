@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from server.db import Session
-from server.domains import assistant
+from server.domains import assistant, contacts
 from server.domains.messaging import standing
 from server.domains.messaging.intake import Question
 from server.domains.messaging.rules import HISTORY_TURNS, QUICK_LINES
@@ -52,7 +52,7 @@ async def read_told(session: Session, question: Question) -> Told:
         session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
     )
     known = await standing.read_known(session, question.conversation_id)
-    name = [f"Name: {known.contact_name}"] if known.contact_name else []
+    contact = await contacts.describe(session, known.contact_id)
     occasion = assistant.Occasion(
         business_id=question.business_id,
         conversation_id=known.conversation_id,
@@ -61,7 +61,7 @@ async def read_told(session: Session, question: Question) -> Told:
         time_zone=known.time_zone,
     )
     deeds = await assistant.recent_deeds(session, known.conversation_id)
-    facts = assistant.Facts(contact=name, earlier=known.summaries, deeds=deeds)
+    facts = assistant.Facts(contact=contact, earlier=known.summaries, deeds=deeds)
     return Told(history, facts, occasion, known.needs_approval)
 
 
