@@ -113,6 +113,7 @@ async def test_the_model_says_and_calls_what_its_script_tells_it(outside: Outsid
 
 
 async def test_a_script_that_cannot_be_read_is_refused(outside: Outside):
-    for lines in ([], "x", [{}], [{"calls": [{"name": ""}]}], [{"text": 5}]):
+    unreadable: list[Any] = [[], "x", [{}], [{"calls": [{"name": ""}]}], [{"text": 5}]]
+    for lines in unreadable:
         answer = await outside.client.post("/sim/openai/script", json={"lines": lines})
         assert answer.status_code == 400
