@@ -205,12 +205,14 @@ WHERE conversation.id = :conversation_id AND conversation.business_id = :busines
   AND newest.position > conversation.read_position
 RETURNING conversation.id
 """
-ONE = "WHERE conversation.id = :conversation_id ORDER BY conversation.id LIMIT 1"
+ONE = "WHERE conversation.id = live_conversation(:conversation_id) ORDER BY conversation.id LIMIT 1"
 # A reaction is shown under its message; by itself only where we do not have that one.
 MESSAGES = """
 SELECT id, position, direction, author, kind, text, details, sources, status, status_reason, created_at,
        provider_id, coalesce(effect_key LIKE 'message:%', false) AS is_letter
-FROM message WHERE conversation_id = :conversation_id AND (kind <> 'reaction' OR text <> '' AND NOT EXISTS (
+FROM message
+WHERE conversation_id = live_conversation(:conversation_id)
+  AND (kind <> 'reaction' OR text <> '' AND NOT EXISTS (
     SELECT FROM message AS target WHERE target.business_id = message.business_id
     AND target.channel_id = message.channel_id AND target.provider_id = message.details ->> 'target'))
 ORDER BY position DESC LIMIT :limit
@@ -327,7 +329,7 @@ async def read_conversation(
     found = await session.execute(text(MESSAGES), {"conversation_id": conversation_id, "limit": limit})
     messages = [MessageRow(**message._mapping) for message in found]  # noqa: SLF001 -- SQLAlchemy's public name
     attached = await read_attached(session, [message.id for message in messages])
-    desk = await read_desk(session, conversation_id)
+    desk = await read_desk(session, row.id)
     return ConversationPage(_conversation(row), messages[::-1], desk, attached)
 
 

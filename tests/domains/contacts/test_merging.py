@@ -9,6 +9,7 @@ import pytest
 
 from server.domains import contacts
 from server.domains.contacts.moving import BY_HAND, OF_CONTACT, OF_CONVERSATION
+from server.domains.messaging import pages
 from server.errors import BadInputError
 from tests.domains.contacts.people import BUSINESS, LID, PHONE, Town, sender
 
@@ -146,6 +147,10 @@ async def test_a_reply_to_a_conversation_that_was_merged_away_goes_where_it_went
     await town.reply(gone, "an answer")
 
     assert await town.said(by_phone) == ["one", "two", "three", "an answer"]
+    async with town.database.transaction(BUSINESS) as session:
+        shown = await pages.read_conversation(session, gone)
+    assert shown
+    assert [message.text for message in shown.messages] == ["one", "two", "three", "an answer"]
 
 
 @pytest.mark.parametrize("seed", range(4))
