@@ -87,6 +87,7 @@ def shared_environment(where: Addresses) -> dict[str, str]:
         {
             "DRAIN_GRACE_S": _DRAIN_GRACE_S,
             "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud",
+            "WHATSAPP_BRIDGE_URLS": where.simulator_url,
             # The simulated n8n is inside, as one of an operator's own would be.
             "WEBHOOKS_ALLOWED_HOSTS": urlsplit(where.simulator_url).netloc,
         }
