@@ -158,8 +158,15 @@ async def test_the_composer_stays_in_its_frame(
     bottom = await window.page.evaluate("document.getElementById('desk').getBoundingClientRect().bottom")
     assert over == 0
     assert bottom <= 800
+    assert window.complaints == []
+
+
+@pytest.mark.parametrize("language", ["he", "en"])
+async def test_the_page_of_answers_fits_a_phone(window: Window, site: Site, language: str) -> None:
+    await window.page.set_viewport_size({"width": 390, "height": 800})
     await window.page.goto(f"{site.url}/settings/answers?lang={language}")
-    await look(window, f"answers-{language}-{width}")
+    await look(window, f"answers-{language}")
+
     assert await window.page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
     assert window.complaints == []
 
