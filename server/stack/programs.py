@@ -84,13 +84,8 @@ def simulator_program(where: Addresses, number: Mapping[str, str] | None = None)
 def shared_environment(where: Addresses) -> dict[str, str]:
     """Return the environment that the four roles have in common."""
     return (
-        {
-            "DRAIN_GRACE_S": _DRAIN_GRACE_S,
-            "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud",
-            "WHATSAPP_BRIDGE_URLS": where.simulator_url,
-            # The simulated n8n is inside, as one of an operator's own would be.
-            "WEBHOOKS_ALLOWED_HOSTS": urlsplit(where.simulator_url).netloc,
-        }
+        {"DRAIN_GRACE_S": _DRAIN_GRACE_S}
+        | _simulated(where)
         | _environment()
         | {
             "HOST": where.host,
@@ -101,6 +96,18 @@ def shared_environment(where: Addresses) -> dict[str, str]:
             "SIMULATOR_URL": where.simulator_url,
         }
     )
+
+
+def _simulated(where: Addresses) -> dict[str, str]:
+    """Point at the simulator, where there is one; an operator's own settings still win."""
+    if not where.simulator_url:
+        return {}
+    return {
+        "WHATSAPP_CLOUD_URL": f"{where.simulator_url}/cloud",
+        "WHATSAPP_BRIDGE_URLS": where.simulator_url,
+        # The simulated n8n is inside, as one of an operator's own would be.
+        "WEBHOOKS_ALLOWED_HOSTS": urlsplit(where.simulator_url).netloc,
+    }
 
 
 def ready_at(port: int, path: str, *, host: str = "127.0.0.1") -> Callable[[], Awaitable[bool]]:
