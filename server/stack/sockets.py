@@ -13,9 +13,10 @@ from server.errors import StartRefusedError
 # sockaddr_un holds 108 bytes; PostgreSQL and Valkey append their own file's name.
 _LONGEST_FOLDER = 80
 _LAST_PORT = 65535
-# Below the ports that systems give to outgoing connections (from 32768 on Linux, see ip(7)): one of
+# After 10080, which browsers refuse to open (fetch.spec.whatwg.org, "bad port"), and below the ports that
+# systems give to outgoing connections (from 32768 on Linux, see ip(7)): one of
 # those can be taken by any client between our choice and the moment the server listens.
-_CHOSEN_PORTS = range(10_000, 32_000)
+_CHOSEN_PORTS = range(10_100, 32_000)
 _CHOICES = 1000
 
 
