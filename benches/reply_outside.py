@@ -29,6 +29,8 @@ CHANNEL = """
 INSERT INTO channel (business_id, kind, base_url, tenant, secret_encrypted, token_digest)
 VALUES ($1, 'whatsapp_bridge', $2, $3, $4, $5)
 """
+# A model answers at once where nobody waits for a second line.
+HURRIES = "INSERT INTO business_assistant (business_id, quiet_s) VALUES ($1, 0)"
 KNOWN = "INSERT INTO knowledge_entry (business_id, title, body, language) VALUES ($1, $2, $3, 'en')"
 
 
@@ -126,6 +128,7 @@ async def _prepare(house: House, simulator: str) -> None:
     sealed = Cipher(SECRET_KEY).encrypt(SECRET)
     told = (BUSINESS, f"{simulator}/bridge", f"business_{BUSINESS}", sealed, credential_digest(SECRET))
     await house.look.execute(CHANNEL, *told)
+    await house.look.execute(HURRIES, BUSINESS)
     await house.look.executemany(KNOWN, [(BUSINESS, *entry) for entry in ENGLISH])
 
 
