@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from server.domains.messaging.pages import ConversationPage, Desk, Show
-from server.web.rows import View, told_time
+from server.web.rows import View, told_end
 from server.web.text import inert
 from server.web.words import Words
 
@@ -46,7 +46,5 @@ def _window(words: Words, zone: ZoneInfo, desk: Desk) -> str:
     if not desk.window_is_open:
         return words("desk.window_closed")
     return (
-        words("desk.window_open", time=told_time(desk.window_closes_at, zone))
-        if desk.window_closes_at
-        else ""
+        words("desk.window_open", time=told_end(desk.window_closes_at, zone)) if desk.window_closes_at else ""
     )

@@ -208,15 +208,24 @@ def told_answering(words: Words, row: ConversationRow, zone: ZoneInfo) -> str:
         return words("answering.on")
     who = inert(row.taken_by) if row.taken_by else words("author.person")
     if row.answering == "paused" and row.paused_until is not None:
-        return words("answering.paused_until", who=who, time=told_time(row.paused_until, zone))
+        return words("answering.paused_until", who=who, time=told_end(row.paused_until, zone))
     return words("answering.off_by", who=who) if row.taken_by else words("answering.off")
 
 
 def told_time(moment: datetime, zone: ZoneInfo) -> str:
     """Say a moment of today by its hour, and any other by its day."""
     local = moment.astimezone(zone)
-    is_today = local.date() == clock.utc_now().astimezone(zone).date()
-    return f"{local:%H:%M}" if is_today else f"{local.day}.{local.month}."
+    return f"{local:%H:%M}" if _is_today(local) else f"{local.day}.{local.month}."
+
+
+def told_end(moment: datetime, zone: ZoneInfo) -> str:
+    """Say when something ends by its hour, and by its day too where that is not today."""
+    local = moment.astimezone(zone)
+    return f"{local:%H:%M}" if _is_today(local) else f"{local.day}.{local.month}. {local:%H:%M}"
+
+
+def _is_today(local: datetime) -> bool:
+    return local.date() == clock.utc_now().astimezone(local.tzinfo).date()
 
 
 def _is_explained(row: MessageRow) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from server import clock
 from server.web.composing import _until
+from server.web.rows import told_end
 from tests.web.conftest import form_token
 
 
@@ -149,3 +151,11 @@ def test_until_tomorrow_morning_is_eight_by_the_businesses_clock():
     # It is Friday there already, and summer time begins that night.
     assert until is not None
     assert until.astimezone(UTC) == datetime(2026, 3, 28, 5, 0, tzinfo=UTC)
+
+
+def test_what_ends_another_day_is_told_with_its_hour():
+    ends_at = clock.utc_now() + timedelta(days=1)
+
+    told = told_end(ends_at, ZoneInfo("UTC"))
+
+    assert told == f"{ends_at.day}.{ends_at.month}. {ends_at:%H:%M}"
