@@ -1,6 +1,8 @@
 """People who write or call, by any of their names, what they agreed to, and their leads."""
 
 from server.domains.contacts.consenting import (
+    CONSENT_SOURCES,
+    CONSENTS,
     GRANTED,
     WITHDRAWN,
     may_market,
@@ -20,6 +22,8 @@ from server.domains.contacts.forms import (
     take_form,
 )
 from server.domains.contacts.importing import (
+    IMPORT_STATES,
+    ROW_FAULTS,
     STOPPED,
     Import,
     ImportLine,
@@ -41,6 +45,7 @@ from server.domains.contacts.lead_models import (
     LeadStage,
 )
 from server.domains.contacts.leads import (
+    ACTIVITIES,
     LeadKept,
     add_note,
     bring_lead,
@@ -85,13 +90,19 @@ from server.domains.contacts.service import NamelessSenderError, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
 from server.domains.contacts.sheets import written as as_csv
-from server.domains.contacts.suggesting import Suggestion, accept, dismiss, suggestions
+from server.domains.contacts.suggesting import ALIKE, Suggestion, accept, dismiss, suggestions
 
 __all__ = [
+    "ACTIVITIES",
+    "ALIKE",
     "COLOURS",
+    "CONSENTS",
+    "CONSENT_SOURCES",
     "EXPORT_COLUMNS",
     "GRANTED",
+    "IMPORT_STATES",
     "LARGEST_FILE_BYTES",
+    "ROW_FAULTS",
     "SORTS",
     "STOPPED",
     "WITHDRAWN",

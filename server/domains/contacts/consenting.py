@@ -13,6 +13,9 @@ from server.domains.contacts.leads import record
 
 LONGEST_WORDING = 1000
 GRANTED, WITHDRAWN = "granted", "withdrawn"
+CONSENTS = (GRANTED, WITHDRAWN)
+# Through what it was said; a merge withdraws for both where one of the two had.
+CONSENT_SOURCES = ("message", "provider", "refusal", "form", "import", "member", "merge")
 
 NOTE = """
 INSERT INTO consent (business_id, contact_id, purpose, value, wording, source, key, at)
@@ -42,8 +45,7 @@ async def note_consent(
 ) -> bool:
     """Add to the ledger that marketing was granted or withdrawn; False where `key` was noted already.
 
-    `source` is message, provider, refusal, form, import or member; `wording` the words
-    as they were said, `at` when, None for now.
+    `source` is one of CONSENT_SOURCES, `wording` the words as they were said, `at` when, None for now.
     """
     contact_id = await queries.live_contact(session, contact_id)
     said = await session.execute(

@@ -28,6 +28,9 @@ LONGEST_FILE_NAME = 300
 STOPPED = "stopped"
 NO_NAMES = "no_names"
 BAD_PHONE = "bad_phone"
+# Why a row was not taken.
+ROW_FAULTS = (NO_NAMES, BAD_PHONE)
+IMPORT_STATES = ("uploaded", "running", "done", "unreadable")
 
 KEEP = """
 INSERT INTO lead_import (business_id, file_name, content, mapping, made_by)

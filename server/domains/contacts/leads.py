@@ -22,6 +22,8 @@ LONGEST_TITLE = 300
 LONGEST_CITY = 200
 LARGEST_VALUE_MINOR = 10**15
 SYSTEM = "system"
+# What can happen to a contact, as `record` writes it.
+ACTIVITIES = ("created", "stage", "note", "details", "form", "import", "merged", "parted", "consent")
 
 TOUCH = """
 INSERT INTO lead (business_id, contact_id, source, stage_id)

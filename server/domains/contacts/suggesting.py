@@ -14,6 +14,8 @@ from server.domains.contacts.parting import say_distinct
 from server.errors import BadInputError
 
 BY_HAND = "a person said that they are one"
+# What two contacts can have alike.
+ALIKE = ("email", "phone", "username")
 
 SUGGESTED = """
 WITH mine AS (
@@ -57,7 +59,7 @@ WHERE contact_id = ANY (cast(:ids AS uuid[])) AND kind = 'phone' ORDER BY create
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A contact that may be the same person; `why` is email, phone or username."""
+    """A contact that may be the same person; `why` is one of ALIKE."""
 
     id: UUID
     name: str | None
