@@ -48,6 +48,15 @@ class LeadImportRows:
     import_id: UUID
 
 
+@job(queue="low", urgency=Urgency.FOLLOW_UP, timeout_s=600)
+@dataclass(frozen=True)
+class LeadsMoved:
+    """Tell endpoints of the leads that moved when their stage was archived, by their places in the log."""
+
+    first: int
+    last: int
+
+
 # These two are asked for by the database alone (0007), which knows their names, queue and urgency. Without
 # a lane: they must neither wait behind a conversation nor hold one up.
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from server.queue.catalog import LeadImportRows, LeadWebhook
+from server.queue.catalog import LeadImportRows, LeadsMoved, LeadWebhook
 from tests.engine import BUSINESS
 from tests.faults.held import Work, ask
 from tests.processes import Installation
@@ -13,6 +13,7 @@ from tests.processes import Installation
 POSTED, FILE = UUID(int=71), UUID(int=72)
 ROW = f"FROM lead_delivery WHERE id = '{POSTED}'"
 
+TOLD = "FROM webhook_event WHERE type = 'lead.status_changed'"
 ROWS = f"FROM lead_import_row WHERE import_id = '{FILE}'"
 
 
@@ -41,6 +42,32 @@ async def post_a_lead(house: Installation) -> None:
     )
 
 
+async def empty_a_stage(house: Installation) -> None:
+    """Have one lead more than fit into a slice that moved, and an endpoint, which nobody may reach."""
+    await house.value(
+        "INSERT INTO webhook_endpoint (business_id, url, events, secret_encrypted)"
+        " VALUES ($1, 'http://127.0.0.1:1/', '{lead.status_changed}', 'sealed')",
+        BUSINESS,
+    )
+    await house.value(
+        "WITH moved AS (INSERT INTO contact (business_id, name)"
+        "  SELECT $1, 'moved' FROM generate_series(1, 101) RETURNING id),"
+        " lead AS (INSERT INTO lead (business_id, contact_id, source) SELECT $1, id, 'form' FROM moved)"
+        " INSERT INTO lead_activity (business_id, contact_id, kind, actor, data)"
+        ' SELECT $1, id, \'stage\', \'test\', \'{"from": "Visit", "to": "Won"}\' FROM moved',
+        BUSINESS,
+    )
+
+
+async def tell_of_moves(house: Installation) -> None:
+    """Ask for the job that tells of them."""
+    first, last = [
+        await house.value(f"SELECT {end}(position) FROM lead_activity WHERE actor = 'test'")
+        for end in ("min", "max")
+    ]
+    await ask(house, LeadsMoved(first, last), business_id=BUSINESS)
+
+
 WORKS: Mapping[str, Work] = {
     "lead_webhook_job": Work(
         f"SELECT {ROW} FOR UPDATE",
@@ -56,5 +83,12 @@ WORKS: Mapping[str, Work] = {
         f"SELECT count(*) = 100 {ROWS} AND state = 'added'",
         f"SELECT count(*) = 101 {ROWS} AND state = 'added'",
         after=bring_a_file,
+    ),
+    "leads_moved_job": Work(
+        "SELECT FROM webhook_endpoint WHERE events = '{lead.status_changed}' FOR UPDATE",
+        tell_of_moves,
+        f"SELECT count(*) = 0 {TOLD}",
+        f"SELECT count(*) = 101 {TOLD}",
+        after=empty_a_stage,
     ),
 }

@@ -52,6 +52,7 @@ from server.domains.contacts.leads import (
     move_lead,
     save_details,
     set_deal,
+    tell_moves,
     touch_lead,
 )
 from server.domains.contacts.models import (
@@ -174,6 +175,7 @@ __all__ = [
     "suggestions",
     "take_form",
     "take_rows",
+    "tell_moves",
     "touch_lead",
     "was_noted",
 ]

@@ -76,6 +76,7 @@ class LeadActivity(Base):
         UniqueConstraint("business_id", "key"),
         ForeignKeyConstraint(["business_id", "contact_id"], ["contact.business_id", "contact.id"]),
         Index("lead_activity_contact", "contact_id", desc("position")),
+        Index("lead_activity_order", "business_id", "position"),
     )
 
     id: Mapped[Id]

@@ -15,7 +15,7 @@ from server.domains import integrations
 from server.domains.contacts import pipeline, queries
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
 from server.errors import BadInputError
-from server.queue import Changed
+from server.queue import Changed, Run
 
 LONGEST_NOTE = 10_000
 LONGEST_TITLE = 300
@@ -46,6 +46,14 @@ INSERT INTO lead_activity (business_id, contact_id, kind, actor, text, data, key
 SELECT contact.business_id, contact.id, :kind, :actor, :text, cast(:data AS jsonb), :key
 FROM contact WHERE contact.id = :contact_id
 ON CONFLICT (business_id, key) DO NOTHING RETURNING id
+"""
+# Those of a lead that a merge took meanwhile are told of the lead that stays.
+MOVES = """
+SELECT activity.id, activity.position, activity.business_id, activity.contact_id, activity.data,
+       lead.id AS lead_id
+FROM lead_activity AS activity JOIN lead ON lead.contact_id = activity.contact_id
+WHERE activity.kind = 'stage' AND activity.position > :after AND activity.position <= :last
+ORDER BY activity.position LIMIT 100
 """
 KNOWN_KEY = """
 SELECT EXISTS (SELECT FROM lead_activity
@@ -127,16 +135,21 @@ async def move_lead(session: Session, contact_id: UUID, stage: str | UUID, *, ac
     await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": to.id})
     old = row.stage or pipeline.first_of(await pipeline.open_stages(session, row.business_id)).name
     moved = await record(session, contact_id, "stage", actor, data={"from": old, "to": to.name})
-    told = _told(row.business_id, row.id, contact_id) | {"old_status": old, "new_status": to.name}
-    await integrations.emit(
-        session,
-        row.business_id,
-        "lead.status_changed",
-        told,
-        key=f"lead:{row.id}:{moved}",
-        subject=str(contact_id),
-    )
+    await _tell_move(session, row.business_id, row.id, contact_id, moved, {"from": old, "to": to.name})
     return True
+
+
+async def tell_moves(run: Run, first: int, last: int) -> None:
+    """Tell endpoints of the moves among these activities, a slice at a time; what was told is told once."""
+    after = first - 1
+    while True:
+        async with run.step() as session:
+            moves = (await session.execute(text(MOVES), {"after": after, "last": last})).all()
+            for move in moves:
+                await _tell_move(session, move.business_id, move.lead_id, move.contact_id, move.id, move.data)
+        if not moves:
+            return
+        after = moves[-1].position
 
 
 async def add_note(
@@ -249,6 +262,25 @@ async def _touch(session: Session, contact_id: UUID, source: str, actor: str) ->
         )
         session.outbox.append(Changed(row.business_id, "lead", contact_id))
     return row.id, row.is_new
+
+
+async def _tell_move(
+    session: Session,
+    business_id: int,
+    lead_id: UUID,
+    contact_id: UUID,
+    activity_id: UUID | None,
+    data: Mapping[str, str],
+) -> None:
+    told = _told(business_id, lead_id, contact_id) | {"old_status": data["from"], "new_status": data["to"]}
+    await integrations.emit(
+        session,
+        business_id,
+        "lead.status_changed",
+        told,
+        key=f"lead:{lead_id}:{activity_id}",
+        subject=str(contact_id),
+    )
 
 
 def _told(business_id: int, lead_id: UUID, contact_id: UUID) -> dict[str, str]:

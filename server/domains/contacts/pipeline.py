@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.errors import BadInputError
+from server.queue import enqueue
+from server.queue.catalog import LeadsMoved
 
 MOST_STAGES = 20
 LONGEST_STAGE = 60
@@ -38,11 +40,13 @@ ARCHIVE = "UPDATE lead_stage SET archived_at = now() WHERE id = :id"
 MOVE_LEADS = """
 WITH moved AS (
     UPDATE lead SET stage_id = :to_id, stage_at = now() WHERE stage_id = :id
-    RETURNING business_id, contact_id)
-INSERT INTO lead_activity (business_id, contact_id, kind, actor, data)
-SELECT business_id, contact_id, 'stage', :actor,
-       jsonb_build_object('from', cast(:old AS text), 'to', cast(:new AS text))
-FROM moved
+    RETURNING business_id, contact_id),
+noted AS (
+    INSERT INTO lead_activity (business_id, contact_id, kind, actor, data)
+    SELECT business_id, contact_id, 'stage', :actor,
+           jsonb_build_object('from', cast(:old AS text), 'to', cast(:new AS text))
+    FROM moved RETURNING position)
+SELECT min(position) AS first, max(position) AS last FROM noted
 """
 
 
@@ -129,20 +133,21 @@ async def shift_stage(session: Session, business_id: int, stage_id: UUID, *, by:
 async def archive_stage(
     session: Session, business_id: int, stage_id: UUID, *, move_to: UUID, actor: str
 ) -> None:
-    """Take a stage out of the pipeline and move its leads; raise BadInputError.
+    """Take a stage out of the pipeline and move its leads; a job tells endpoints of each.
 
-    `last_open_stage` where no open one would be left, `no_such_stage` where they cannot go there.
+    Raises BadInputError `last_open_stage` where no open one would be left, `no_such_stage` where they
+    cannot go there.
     """
     stages = await _locked(session, business_id)
     stage = _one(stages, stage_id)
     others = [other for other in stages if other.id != stage_id and not other.is_archived]
     _require_open(others)
     to = _one(others, move_to)
-    await session.execute(
-        text(MOVE_LEADS),
-        {"id": stage.id, "to_id": to.id, "actor": actor, "old": stage.name, "new": to.name},
-    )
+    told = {"id": stage.id, "to_id": to.id, "actor": actor, "old": stage.name, "new": to.name}
+    moves = (await session.execute(text(MOVE_LEADS), told)).one()
     await session.execute(text(ARCHIVE), {"id": stage.id})
+    if moves.first is not None:
+        await enqueue(session, LeadsMoved(moves.first, moves.last), business_id=business_id)
 
 
 async def _make_defaults(session: Session, business_id: int) -> None:

@@ -10,12 +10,14 @@ import orjson
 import pytest
 
 from server.domains import contacts, integrations
-from server.jobs import webhook_deliver_job
+from server.jobs import leads_moved_job, webhook_deliver_job
+from server.queue import enqueue
+from server.queue.catalog import LeadsMoved
 from tests.domains.integrations.conftest import Posts
 from tests.domains.messaging.conftest import CIPHER, PRICE_QUESTION
 from tests.engine import BUSINESS
 
-__all__ = ["webhook_deliver_job"]
+__all__ = ["leads_moved_job", "webhook_deliver_job"]
 
 PAPER = Path(__file__).parents[3] / "docs/webhooks.md"
 SAMPLE = re.compile(r"^### `([a-z_.]+)`.*?```json\n(.*?)```", re.MULTILINE | re.DOTALL)
@@ -136,6 +138,23 @@ async def test_a_lead_that_moves_is_told_from_where_and_to_where(listening):
 
     assert told["new_status"] == last.name
     assert is_alike(told, samples()["lead.status_changed"]["data"]), shape(told)
+
+
+async def test_leads_of_an_archived_stage_are_told_each_once_though_the_job_runs_twice(listening):
+    await listening.deliver(listening.says("hello"))
+    await listening.settle()
+    async with listening.engine.worker.transaction(BUSINESS) as session:
+        first, second, *_ = await contacts.open_stages(session, BUSINESS)
+        await contacts.archive_stage(session, BUSINESS, first.id, move_to=second.id, actor="a test")
+    await listening.settle()
+    async with listening.engine.worker.transaction(BUSINESS) as session:
+        await enqueue(session, LeadsMoved(1, 1_000), business_id=BUSINESS)
+    await listening.settle()
+
+    told = [data for name, data in await events_of(listening) if name == "lead.status_changed"]
+
+    assert [(data["old_status"], data["new_status"]) for data in told] == [(first.name, second.name)]
+    assert is_alike(told[0], samples()["lead.status_changed"]["data"]), shape(told[0])
 
 
 def test_every_event_has_a_sample_and_every_sample_an_event():

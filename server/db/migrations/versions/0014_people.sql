@@ -145,6 +145,7 @@ CREATE TABLE lead_activity (
     FOREIGN KEY (business_id, contact_id) REFERENCES contact (business_id, id)
 );
 CREATE INDEX lead_activity_contact ON lead_activity (contact_id, position DESC);
+CREATE INDEX lead_activity_order ON lead_activity (business_id, position);
 
 -- Forms of web sites that post leads: known by the digest of their secret, as channels are.
 CREATE TABLE lead_form (
