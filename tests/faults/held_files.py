@@ -20,7 +20,7 @@ async def wait_for_a_file(house: Installation) -> None:
         "WITH someone AS (INSERT INTO contact (business_id) VALUES ($1) RETURNING id),"
         " talk AS (INSERT INTO conversation (business_id, channel_id, contact_id, address)"
         "  SELECT $1, channel.id, someone.id, 'files' FROM channel, someone"
-        "  ORDER BY channel.id LIMIT 1 RETURNING id, channel_id),"
+        "  WHERE channel.kind = 'whatsapp_bridge' ORDER BY channel.id LIMIT 1 RETURNING id, channel_id),"
         " said AS (INSERT INTO message"
         "  (business_id, conversation_id, channel_id, direction, author, kind, status)"
         "  SELECT $1, id, channel_id, 'in', 'customer', 'image', 'received' FROM talk RETURNING id)"
