@@ -94,4 +94,8 @@ MATRIX: Mapping[str, Fault] = {
         "whole conversations told in any order, each event up to three times, to four api and three workers",
         "the same is stored, in order; one reply a burst, none after a person took over",
     ),
+    "F35": Fault(
+        "an account's credentials are revoked while messages come in",
+        "its account is held; nothing is lost; connected again, each reply goes out once",
+    ),
 }
