@@ -14,6 +14,13 @@ MOST_LINES = 3
 ACT = timedelta(minutes=1)
 
 
+class Line(StrEnum):
+    """The channel that a customer writes on."""
+
+    BRIDGE = "bridge"
+    META = "meta"
+
+
 class Deed(StrEnum):
     """What one webhook tells."""
 
@@ -66,6 +73,7 @@ class Story:
     """One customer's conversation."""
 
     phone: str
+    line: Line
     acts: Sequence[Act] = field(default_factory=list)
 
     @property
@@ -103,12 +111,13 @@ class Story:
 
 
 def draw(seed: int, customers: int, *, prefix: str) -> list[Story]:
-    """Return that many conversations; the same seed draws the same."""
+    """Return that many conversations, on each line in turn; the same seed draws the same."""
     chance = random.Random(seed)
-    return [_story(chance, prefix, number) for number in range(customers)]
+    lines = list(Line)
+    return [_story(chance, prefix, number, line=lines[number % len(lines)]) for number in range(customers)]
 
 
-def _story(chance: random.Random, prefix: str, number: int) -> Story:
+def _story(chance: random.Random, prefix: str, number: int, *, line: Line) -> Story:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=8)
     ids = (f"{prefix}{number}X{count}" for count in range(1000))
     acts: list[Act] = []
@@ -119,17 +128,20 @@ def _story(chance: random.Random, prefix: str, number: int) -> Story:
             acts.append(Act([Told(Deed.OWNER_TYPES, next(ids), at, f"אני פה {place}")], is_answered=False))
             continue
         is_left_to_owner = taken_over_at is not None and place > taken_over_at
-        acts.append(Act(list(_burst(chance, ids, at)), is_answered=not is_left_to_owner))
-    return Story(f"97254{prefix[-1:] or 0}{number:06}", acts)
+        acts.append(Act(list(_burst(chance, ids, at, line=line)), is_answered=not is_left_to_owner))
+    return Story(f"97254{prefix[-1:] or 0}{number:06}", line, acts)
 
 
-def _burst(chance: random.Random, ids: Iterator[str], at: datetime) -> Iterator[Told]:
+def _burst(chance: random.Random, ids: Iterator[str], at: datetime, *, line: Line) -> Iterator[Told]:
     lines = chance.randint(1, MOST_LINES)
-    written = [Told(Deed.WRITES, next(ids), at + timedelta(seconds=line), QUESTION) for line in range(lines)]
+    written = [
+        Told(Deed.WRITES, next(ids), at + timedelta(seconds=second), QUESTION) for second in range(lines)
+    ]
     yield from written
     later = at + timedelta(seconds=lines + 1)
     # The newest line stays: whether an answer is owed to a question that was taken back is another matter.
-    if lines > 1 and chance.random() < 0.4:
+    # Meta tells of no changes and no groups.
+    if line is Line.BRIDGE and lines > 1 and chance.random() < 0.4:
         target = written[0].id
         if chance.random() < 0.5:
             yield Told(Deed.DELETES, next(ids), later, target=target)
@@ -137,5 +149,5 @@ def _burst(chance: random.Random, ids: Iterator[str], at: datetime) -> Iterator[
             yield Told(Deed.EDITS, next(ids), later, f"{QUESTION} עכשיו", target)
     if chance.random() < 0.3:
         yield Told(Deed.REACTS, next(ids), later, "👍", written[-1].id)
-    if chance.random() < 0.2:
+    if line is Line.BRIDGE and chance.random() < 0.2:
         yield Told(Deed.GROUP, next(ids), later, "לכולם")

@@ -1,26 +1,29 @@
-"""F34: whole conversations, told in any order, again and again, to four api and three worker processes."""
+"""F34: whole conversations by a bridge and Meta, told in any order, again and again, to many processes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from simulator.cloud_envelopes import user_id_of
+from simulator.jsontypes import Json
 from tests.engine import eventually
-from tests.faults.stories import Deed, Kept, Story, Told, draw
-from tests.processes import SECRET, Installation
+from tests.faults.numbers import Number, connect_number, envelope_of, post, sends_at_meta
+from tests.faults.stories import Deed, Kept, Line, Story, Told, draw
+from tests.processes import Installation
 
 SEED = int(os.environ.get("PROSAAS_STORIES_SEED", "0")) or random.randrange(1, 10**6)
 CUSTOMERS = 12
 APIS, WORKERS = 4, 3
-# The first conversations of all come at once; a bridge keeps so many connections open.
+# The first conversations of all come at once; a bridge, or Meta, keeps so many connections open.
 AT_ONCE = 16
 OPEN = """
 SELECT count(*) FROM job WHERE state IN ('ready', 'running') AND urgency = 0 AND lane LIKE '%' || $1 || '%'
@@ -43,12 +46,13 @@ WHERE conversation.address LIKE $1 || '%'
 async def test_any_order_of_a_conversations_webhooks_stores_the_same_with_one_reply_a_burst(stopped):
     await stopped.start_all("simulator", "scheduler", *["api"] * APIS, *["worker"] * WORKERS)
     stories = draw(SEED, CUSTOMERS, prefix="B1")
-    places = asyncio.Semaphore(AT_ONCE)
+    senders = Senders(stopped, await connect_number(stopped))
 
-    await asyncio.gather(*(tell_story(stopped, story, places) for story in stories))
+    await asyncio.gather(*(tell_story(senders, story) for story in stories))
     await stopped.until_quiet(within_s=60)
 
-    answers = Counter(address(send) for send in await stopped.sends())
+    sends = await stopped.sends() + await sends_at_meta(stopped)
+    answers = Counter(address(send) for send in sends)
     for story in stories:
         seen = f"seed {SEED}, {story.phone}"
         rows = await messages_of(stopped, story)
@@ -61,33 +65,45 @@ async def test_any_order_of_a_conversations_webhooks_stores_the_same_with_one_re
         assert (seen, await stopped.value(CONVERSATIONS, story.phone)) == (seen, "1 1")
 
 
-async def tell_story(house: Installation, story: Story, places: asyncio.Semaphore) -> None:
+@dataclass
+class Senders:
+    """A bridge and Meta, which post to whichever api it is."""
+
+    house: Installation
+    number: Number
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def tell(self, story: Story, told: Told, *, api: int) -> None:
+        at = f"http://127.0.0.1:{self.house.ports['api'][api]}"
+        async with self.places:
+            match story.line:
+                case Line.META:
+                    envelope = envelope_of(self.number, story.phone, told)
+                    answer = await post(self.house, self.number, envelope, at=at)
+                case Line.BRIDGE:
+                    answer = await self.house.post(
+                        webhook(story, told), path=f"{at}/webhook/whatsapp/incoming"
+                    )
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+
+async def tell_story(senders: Senders, story: Story) -> None:
     """Tell each act of a conversation in any order and wherever it lands; the next once it is dealt with."""
     chance = random.Random(f"{SEED} {story.phone}")
     for act in story.acts:
-        await asyncio.gather(
-            *(
-                tell(house, chance.randrange(APIS), webhook(story, one), places)
-                for one in act.tellings(chance)
-            )
-        )
+        tellings = [(one, chance.randrange(APIS)) for one in act.tellings(chance)]
+        await asyncio.gather(*(senders.tell(story, one, api=api) for one, api in tellings))
         await eventually(
-            lambda: is_dealt_with(house, story), within_s=60, what=f"an end of {story.phone}, seed {SEED}"
+            lambda: is_dealt_with(senders.house, story),
+            within_s=60,
+            what=f"an end of {story.phone}, seed {SEED}",
         )
-
-
-async def tell(house: Installation, api: int, body: dict[str, Any], places: asyncio.Semaphore) -> None:
-    async with places:
-        answer = await house.http.post(
-            f"http://127.0.0.1:{house.ports['api'][api]}/webhook/whatsapp/incoming",
-            content=json.dumps(body).encode(),
-            headers={"X-Internal-Secret": SECRET, "Content-Type": "application/json"},
-        )
-    assert answer.status_code == httpx.codes.OK, answer.text
 
 
 async def is_dealt_with(house: Installation, story: Story) -> bool:
-    return not await house.value(OPEN, story.phone)
+    # Meta names a chat by an id that stays when a customer hides the phone.
+    lane = user_id_of(story.phone) if story.line is Line.META else story.phone
+    return not await house.value(OPEN, lane)
 
 
 async def messages_of(house: Installation, story: Story) -> list[asyncpg.Record]:
@@ -112,7 +128,7 @@ def address(send: dict[str, Any]) -> str:
     return str(send["request"]["body"]["to"]).partition("@")[0]
 
 
-def webhook(story: Story, told: Told) -> dict[str, Any]:
+def webhook(story: Story, told: Told) -> Json:
     """Return an event as a bridge tells it."""
     jid = f"{story.phone}@s.whatsapp.net"
     target = {"remoteJid": jid, "fromMe": False, "id": told.target}
