@@ -51,7 +51,11 @@ def test_nothing_but_marks_is_lost(text):
     "text", ["*a " * 20_000, "(*a_b~" * 10_000, "```" * 20_000, "https://" * 8_000, "`a" * 30_000]
 )
 def test_sixty_thousand_hostile_characters_take_no_time_worth_speaking_of(text):
-    started = time.process_time()
-    formatted(text)
+    took_s = []
+    # The best of three: the collector of a test run's other garbage may fall into one of them.
+    for _ in range(3):
+        started = time.process_time()
+        formatted(text)
+        took_s.append(time.process_time() - started)
 
-    assert time.process_time() - started < 0.5
+    assert min(took_s) < 0.5
