@@ -17,7 +17,7 @@ from server.config import Settings, deprecated_settings
 from server.db.session import Database
 from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
-from server.ports import LanguageModel, MediaLimits, MediaStorage, Outside
+from server.ports import LanguageModel, Outside
 from server.providers.connections import open_connections, open_guarded_connections
 from server.providers.media_folder import MediaFolder
 from server.providers.media_s3 import MediaS3, S3Bucket
@@ -31,6 +31,7 @@ from server.queue.connection import connect_redis
 from server.queue.dispatch import Dispatcher
 from server.roles import ROLES
 from server.secrets import Cipher
+from server.storages import MediaLimits, MediaStorage
 
 log = get_logger(__name__)
 

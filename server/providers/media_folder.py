@@ -15,7 +15,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from server.errors import ProviderDownError
-from server.ports import StoredFile
+from server.storages import StoredFile
 
 CHUNK_BYTES = 256 * 1024
 # A disk that is told of so much at a time holds nobody up for long; at the end it would be the whole file.

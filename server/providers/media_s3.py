@@ -19,8 +19,8 @@ import httpx
 
 from server import clock
 from server.errors import ProviderDownError
-from server.ports import StoredFile
 from server.providers.s3_signing import NOTHING, Signer, encoded
+from server.storages import StoredFile
 
 CHUNK_BYTES = 256 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.domains import media, messaging
 from server.errors import BadInputError, ProviderDownError
-from server.ports import MediaStorage
+from server.storages import MediaStorage
 from server.web.context import MemberVisit
 from server.web.multipart import read_file
 from server.web.rendering import problem

@@ -16,9 +16,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.errors import ProviderDownError
-from server.ports import MediaStorage
 from server.providers.media_folder import MediaFolder
 from server.providers.media_s3 import MediaS3, S3Bucket
+from server.storages import MediaStorage
 from simulator import s3
 
 KEY = UUID(int=7)

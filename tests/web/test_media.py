@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from server.ports import MediaLimits, Outside
+from server.ports import Outside
 from server.providers.media_folder import MediaFolder
+from server.storages import MediaLimits
 from server.web.media import Part, part_of
 from tests.web.conftest import form_token
 

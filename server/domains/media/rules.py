@@ -11,7 +11,7 @@ from typing import Any
 from server.domains.media.pictures import size_of
 from server.domains.media.sniffing import SENT_AS, sniff
 from server.errors import BadInputError
-from server.ports import MediaLimits
+from server.storages import MediaLimits
 
 KINDS = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 # A JPEG says its size after its colour profile and its preview.

@@ -30,9 +30,10 @@ from server.domains.media.rules import (
 )
 from server.domains.media.sniffing import ARCHIVE, OCTETS
 from server.errors import BadInputError, ProviderRefusedError
-from server.ports import IncomingFile, MediaLimits, MediaStorage, Outside
+from server.ports import IncomingFile, Outside
 from server.queue import enqueue
 from server.queue.catalog import MediaFetch
+from server.storages import MediaLimits, MediaStorage
 
 MOST_UNSENT = 200
 

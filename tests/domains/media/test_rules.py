@@ -14,7 +14,7 @@ from server.domains.media.pictures import size_of
 from server.domains.media.rules import Facts, is_fetched, kind_to_send, limit_of, plain_name
 from server.domains.media.service import sent_as
 from server.domains.media.sniffing import SHOWN, served_as, shown_as, sniff
-from server.ports import MediaLimits
+from server.storages import MediaLimits
 from simulator.media import door_photo, voice_note
 
 LIMITS = MediaLimits()

@@ -16,11 +16,12 @@ from server.domains.messaging import Letter, ask_for_file_again, ask_to_send
 from server.errors import BadInputError, LeaseLostError, ProviderDownError, ProviderRefusedError
 from server.jobs import load_handlers
 from server.jobs.runtime import perform
-from server.ports import EventKind, IncomingFile, MediaLimits, OutgoingMedia, Outside
+from server.ports import EventKind, IncomingFile, OutgoingMedia, Outside
 from server.providers.media_folder import MediaFolder
 from server.queue import Run, enqueue
 from server.queue.catalog import MediaCleanup
 from server.queue.ledger import Ledger, Outcome
+from server.storages import MediaLimits
 from tests.domains.messaging.conftest import CIPHER, Phone, Shop
 from tests.engine import BUSINESS
 from tests.faults.held import SLOT
