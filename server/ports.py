@@ -172,6 +172,35 @@ class OutgoingTemplate:
     body: Sequence[str] = ()
 
 
+class TemplateStatus(StrEnum):
+    """How a template stands at its provider: approved ones alone are sent.
+
+    Unsupported is one that is approved, and asks for more than its body's values; waiting is any other state.
+    """
+
+    APPROVED = "APPROVED"
+    UNSUPPORTED = "UNSUPPORTED"
+    PENDING = "PENDING"
+    REJECTED = "REJECTED"
+    PAUSED = "PAUSED"
+    DISABLED = "DISABLED"
+    WAITING = "WAITING"
+
+
+@dataclass(frozen=True)
+class ListedTemplate:
+    """A template as its provider has it; `variables` says how many places `{{1}}` its body has."""
+
+    name: str
+    language: str
+    category: str
+    status: TemplateStatus
+    reason: str | None
+    body: str
+    variables: int = 0
+    buttons: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class OutgoingReaction:
     """An emoji on the message that `target_id` names; an empty one takes ours back."""
@@ -217,6 +246,9 @@ class MessageChannel(Protocol):
 
     async def show_reading(self, account: ChannelAccount, *, to: str, message_id: str) -> None:
         """Show the customer that their message was read and is being answered; raise a ProviderError."""
+
+    async def list_templates(self, account: ChannelAccount) -> Sequence[ListedTemplate]:
+        """Return all templates of the account, none where its provider has none; raise a ProviderError."""
 
     def open_file(self, account: ChannelAccount, media: Json) -> AbstractAsyncContextManager[IncomingFile]:
         """Fetch what an event's `details["media"]` names; raise a ProviderError.

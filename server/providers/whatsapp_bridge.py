@@ -24,6 +24,7 @@ from server.ports import (
     EventKind,
     IncomingFile,
     Json,
+    ListedTemplate,
     Outgoing,
     OutgoingMedia,
     OutgoingReaction,
@@ -109,11 +110,14 @@ class WhatsappBridge:
         message_id: str,  # noqa: ARG002 -- a bridge marks the chat and not the message
     ) -> None:
         """Show the customer that an answer is being written."""
-        answer = await self._post(
-            account, "sendTyping", {"jid": to, "typing": True, "tenantId": account.tenant}
-        )
+        body = {"jid": to, "typing": True, "tenantId": account.tenant}
+        answer = await self._post(account, "sendTyping", body)
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
+
+    async def list_templates(self, account: ChannelAccount) -> Sequence[ListedTemplate]:  # noqa: ARG002 -- the port's shape
+        """Return none: a bridge sends any words at any time."""
+        return ()
 
     @asynccontextmanager
     async def open_file(self, account: ChannelAccount, media: Json) -> AsyncIterator[IncomingFile]:

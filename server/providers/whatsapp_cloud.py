@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from server.ports import (
     ChannelEvent,
     IncomingFile,
     Json,
+    ListedTemplate,
     Outgoing,
     OutgoingMedia,
     RawEvent,
@@ -34,6 +36,7 @@ from server.providers.whatsapp_cloud_files import may_hold_files
 from server.providers.whatsapp_cloud_messages import LONGEST_KEY, message_of, recipient_of
 from server.providers.whatsapp_cloud_reading import read
 from server.providers.whatsapp_cloud_splitting import split
+from server.providers.whatsapp_cloud_templates import EndlessListError, read_pages
 
 TOTAL_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 120.0
@@ -94,6 +97,22 @@ class WhatsappCloud:
         """Mark a message as read, and show that an answer is being written."""
         read_mark = {"messaging_product": "whatsapp", "status": "read", "message_id": message_id}
         await self._post(account, read_mark | {"typing_indicator": {"type": "text"}})
+
+    async def list_templates(self, account: ChannelAccount) -> Sequence[ListedTemplate]:
+        """Return the templates of the business account that the number belongs to, all pages."""
+        waba_id = str(account.settings.get("waba_id") or "")
+        if not waba_id.isdecimal():
+            raise ProviderRefusedError(
+                f"{_name(account)}: enter the WhatsApp Business Account ID", account=_id(account)
+            )
+        try:
+            return [
+                one async for one in read_pages(partial(self.ask, account, f"{waba_id}/message_templates"))
+            ]
+        except EndlessListError as error:
+            raise ProviderDownError(
+                f"{_name(account)}: Meta lists templates without an end", account=_id(account)
+            ) from error
 
     def open_file(self, account: ChannelAccount, media: Json) -> AbstractAsyncContextManager[IncomingFile]:
         """Fetch a file by Meta's id; the address that it lives at is asked for anew each time."""

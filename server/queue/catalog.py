@@ -116,6 +116,24 @@ class ChannelReconnected:
     at: datetime
 
 
+# A page of a hundred takes seconds, and an account has 6,000 templates at most.
+@job(queue="low", urgency=Urgency.FOLLOW_UP, timeout_s=300)
+@dataclass(frozen=True)
+class TemplatesSync:
+    """Keep the templates of a channel as its provider lists them, with what may not be sent and why."""
+
+    channel_id: UUID
+    at: datetime
+
+
+@job(queue="maintenance", urgency=Urgency.UPKEEP, timeout_s=240)
+@dataclass(frozen=True)
+class TemplatesRefresh:
+    """Ask for the templates of every channel that was not looked at within the hour."""
+
+    slot: datetime
+
+
 @job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=60)
 @dataclass(frozen=True)
 class RemindersTick:

@@ -16,6 +16,7 @@ from server.queue.catalog import (
     MediaCleanup,
     RemindersCleanup,
     RemindersTick,
+    TemplatesRefresh,
     WebhooksCleanup,
     WhatsappSessionsCleanup,
 )
@@ -57,6 +58,7 @@ TIMETABLE = (
     Entry(InboxCleanup, "30 3 * * *"),
     Entry(LoginCleanup, "45 3 * * *"),
     Entry(WebhooksCleanup, "15 4 * * *"),
+    Entry(TemplatesRefresh, "0 5 * * *"),
 )
 
 

@@ -114,6 +114,7 @@ async def connect_simulated_number(demo: Demo) -> dict[str, str]:
             channel_id = await messaging.connect_cloud(
                 session, DEMO_BUSINESS_ID, number=number, cipher=cipher
             )
+            await messaging.ask_for_templates(session, DEMO_BUSINESS_ID, channel_id)
             channels = await messaging.list_channels(session)
     finally:
         await database.aclose()

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +17,8 @@ from server.domains.messaging import BRIDGE, CLOUD, Channel, CloudNumber
 from server.errors import BadInputError, Refusal
 from server.queue.holds import Hold
 from server.web.context import MemberVisit
-from server.web.rendering import page
+from server.web.rendering import page, problem
+from server.web.template_rows import templates_view
 
 PATH = "/settings/channels"
 META_ID = re.compile(r"[0-9]{5,32}")
@@ -30,6 +32,7 @@ HELD = {
     Refusal.PAYMENT: "channels.held.payment",
     Refusal.POLICY: "channels.held.policy",
 }
+SAID = {"saved": "channels.saved", "asked": "channels.templates.asked"}
 WRONG = {
     "address": "channels.wrong.address",
     "not_allowed": "channels.wrong.not_allowed",
@@ -64,11 +67,23 @@ async def connect_number(_: Request, visit: MemberVisit) -> Response:
     return RedirectResponse(f"{PATH}?said=saved", 303)
 
 
+async def refresh_templates(request: Request, visit: MemberVisit) -> Response:
+    """Ask for a number's templates; another business's number is not there."""
+    channel_id: UUID = request.path_params["channel_id"]
+    async with _transaction(visit) as session:
+        known = {one.id for one in await messaging.list_channels(session) if one.kind == CLOUD}
+        if channel_id in known:
+            await messaging.ask_for_templates(session, visit.login.business_id, channel_id)
+    if channel_id not in known:
+        return problem(visit, 404, "missing")
+    return RedirectResponse(f"{PATH}?said=asked", 303)
+
+
 async def _show(
     visit: MemberVisit, *, said: str = "", wrong: str = "", made_secret: str = "", status: int = 200
 ) -> Response:
     told = {
-        "said": visit.words("channels.saved") if said == "saved" else "",
+        "said": visit.words(SAID[said]) if said in SAID else "",
         "wrong": visit.words(WRONG[wrong]) if wrong else "",
         "made_secret": made_secret,
         "entered": {name: visit.form.get(name, "") if wrong else "" for name in FIELDS},
@@ -83,8 +98,12 @@ async def _listed(visit: MemberVisit) -> dict[str, Any]:
     async with visit.context.database.transaction(visit.login.business_id) as session:
         channels = await messaging.list_channels(session)
         holds = await messaging.list_holds(session, channels)
+        templates = await messaging.list_templates(session, visit.login.business_id)
     return {
-        "channels": [_row(visit, channel, holds.get(channel.id)) for channel in channels],
+        "channels": [
+            _row(visit, channel, holds.get(channel.id)) | templates_view(visit.words, channel, templates)
+            for channel in channels
+        ],
         "bridge": next((channel for channel in channels if channel.kind == BRIDGE), None),
     }
 
@@ -140,6 +159,7 @@ async def _save_number(visit: MemberVisit, form: Mapping[str, str]) -> None:
             session, visit.login.business_id, number=number, cipher=visit.context.cipher
         )
         await messaging.ask_to_reopen(session, visit.login.business_id, channel_id)
+        await messaging.ask_for_templates(session, visit.login.business_id, channel_id)
 
 
 def _transaction(visit: MemberVisit) -> Any:

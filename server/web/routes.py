@@ -127,6 +127,11 @@ def settings_routes(context: WebContext) -> list[Route]:
         Route("/settings/stages", owners(context, lead_stages.change_stages), methods=["POST"]),
         Route("/settings", owners(context, settings.show_settings)),
         Route("/settings/channels", owners(context, channels.show_channels)),
+        Route(
+            "/settings/channels/{channel_id:uuid}/templates",
+            owners(context, channels.refresh_templates),
+            methods=["POST"],
+        ),
         Route("/settings/channels/bridge", owners(context, channels.connect_bridge), methods=["POST"]),
         Route("/settings/channels/number", owners(context, channels.connect_number), methods=["POST"]),
     ]

@@ -30,6 +30,7 @@ KINDS = {
     "cleanup_old_recordings_job": "schedule.kind.recordings",
     "media_cleanup_job": "schedule.kind.media",
     "webhooks_cleanup_job": "schedule.kind.webhooks",
+    "templates_refresh_job": "schedule.kind.templates",
 }
 # How a slot's job stands; before it is known, or long after, no more than that it was handed on.
 HOW = {

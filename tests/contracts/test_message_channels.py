@@ -30,15 +30,19 @@ from server.ports import (
     OutgoingReaction,
     OutgoingTemplate,
     OutgoingText,
+    TemplateStatus,
 )
+from server.providers import whatsapp_cloud_templates
 from server.providers.connections import open_connections
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.providers.whatsapp_cloud import WhatsappCloud
+from simulator.cloud_templates import TEMPLATES
 from simulator.media import door_photo
 from tests.simulator.outside import ACCESS_TOKEN, DANA, SECRET, Outside, Receiver, outside_world, until
 
 BRIDGE, CLOUD = "whatsapp_bridge", "whatsapp_cloud"
 KEY = "reply:1"
+OF_META = {"waba_id": "102290129340398"}
 
 
 AT_META = pytest.mark.parametrize("line", [CLOUD], indirect=True)
@@ -94,7 +98,14 @@ async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
             yield Line(BRIDGE, WhatsappBridge(http), account, world, DANA, DANA)
             return
         assert (await world.connect_cloud())["verified"]
-        account = ChannelAccount(uuid4(), 6, "", ACCESS_TOKEN, account_id="106540352242922")
+        account = ChannelAccount(
+            uuid4(),
+            6,
+            "",
+            ACCESS_TOKEN,
+            account_id="106540352242922",
+            settings=OF_META,
+        )
         channel = WhatsappCloud(http, base_url=f"{world.url}/cloud", version="v23.0")
         phone = DANA.partition("@")[0]
         yield Line(CLOUD, channel, account, world, phone, phone)
@@ -253,6 +264,23 @@ async def test_a_template_arrives_in_the_words_that_the_customer_reads(line: Lin
 
     [bubble] = await line.shown()
     assert bubble["text"] == "שלום דנה"
+
+
+async def test_the_templates_of_all_pages_are_listed_where_there_are_any(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whatsapp_cloud_templates, "PAGE", 3)
+
+    listed = await line.channel.list_templates(line.account)
+
+    stands = {(one.name, one.language): (one.status, one.reason, one.variables) for one in listed}
+    if line.kind == BRIDGE:
+        assert stands == {}
+        return
+    assert len(stands) == len(TEMPLATES)
+    assert stands["appt_reminder", "he"] == (TemplateStatus.APPROVED, None, 2)
+    assert stands["refused_offer", "he"] == (TemplateStatus.REJECTED, "PROMOTIONAL", 0)
+    assert len(await line.world.calls(provider=line.kind)) == 3
 
 
 async def test_that_an_answer_is_being_written_is_shown(line: Line) -> None:

@@ -118,3 +118,38 @@ async def test_another_business_sees_none_of_it(dana: httpx.AsyncClient, noa: ht
     await enter(dana, "number", **NUMBER)
 
     assert NUMBER["number"] not in (await noa.get(PATH)).text
+
+
+async def test_a_numbers_templates_are_asked_for_and_those_that_may_not_go_say_why(
+    dana: httpx.AsyncClient, shops: Shops, look: asyncpg.Connection
+) -> None:
+    await enter(dana, "number", **NUMBER)
+    channel_id = await look.fetchval("SELECT id FROM channel WHERE kind = 'whatsapp_cloud'")
+    await look.execute(
+        "INSERT INTO message_template (business_id, channel_id, name, language, status, reason, body)"
+        " VALUES ($1, $2, 'ready', 'he', 'APPROVED', NULL, 'hi'),"
+        " ($1, $2, 'offer', 'he', 'REJECTED', 'PROMOTIONAL', 'hi'),"
+        " ($1, $2, 'gone', 'he', 'ARCHIVED', NULL, 'hi')",
+        shops.dana.business_id,
+        channel_id,
+    )
+
+    page = await enter(dana, f"{channel_id}/templates")
+
+    assert "Templates that may be sent: 1" in page.text
+    assert "Meta rejected it" in page.text
+    assert "PROMOTIONAL" in page.text
+    assert "gone" not in page.text
+    assert await look.fetchval("SELECT count(*) FROM job WHERE kind = 'templates_sync_job'") == 2
+
+
+async def test_nobody_asks_for_the_templates_of_another_business(
+    dana: httpx.AsyncClient, noa: httpx.AsyncClient, look: asyncpg.Connection
+) -> None:
+    await enter(dana, "number", **NUMBER)
+    channel_id = await look.fetchval("SELECT id FROM channel WHERE kind = 'whatsapp_cloud'")
+
+    answer = await enter(noa, f"{channel_id}/templates")
+
+    assert answer.status_code == 404
+    assert await look.fetchval("SELECT count(*) FROM job WHERE kind = 'templates_sync_job'") == 1

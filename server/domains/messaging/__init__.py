@@ -29,6 +29,7 @@ from server.domains.messaging.sending import give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
 from server.domains.messaging.suggesting import Decider, approve, discard
+from server.domains.messaging.syncing import ask_for_stale_templates, ask_for_templates, sync_templates
 from server.domains.messaging.takeover import choose_approval, keep_takeover, pause, read_takeover, resume
 from server.domains.messaging.templates import (
     Template,
@@ -70,6 +71,8 @@ __all__ = [
     "add_quick_reply",
     "approve",
     "ask_for_file_again",
+    "ask_for_stale_templates",
+    "ask_for_templates",
     "ask_to_reopen",
     "ask_to_send",
     "call_if_in_doubt",
@@ -103,4 +106,5 @@ __all__ = [
     "send_again",
     "send_letter",
     "show_settled",
+    "sync_templates",
 ]

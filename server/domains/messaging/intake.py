@@ -23,6 +23,7 @@ from server.domains.messaging.rules import (
     way_of,
     why_set_aside,
 )
+from server.domains.messaging.syncing import ask_for_changed_templates
 from server.log import get_logger
 from server.ports import ChannelEvent, DeliveryStatus, EventKind, MessageChannel
 from server.queue import Changed
@@ -85,6 +86,9 @@ async def _take(session: Session, stored: StoredEvent, channel: MessageChannel) 
             await _take_receipt(session, stored, event, channel)
         case Way.CONSENT:
             await _take_consent(session, stored, event)
+        case Way.TEMPLATE:
+            await ask_for_changed_templates(session, stored.business_id, stored.channel_id)
+            await inbox.close_event(session, stored.id, "done")
         case Way.CHANGE:
             await take_change(session, stored, event)
         case Way.OWN:

@@ -62,6 +62,7 @@ class Way(StrEnum):
     UNREADABLE = "unreadable"
     RECEIPT = "receipt"
     CONSENT = "consent"
+    TEMPLATE = "template"
     CHANGE = "change"
     OWN = "own"
     CUSTOMER = "customer"
@@ -72,6 +73,7 @@ OF_NOBODY = {
     EventKind.UNREADABLE: Way.UNREADABLE,
     EventKind.STATUS: Way.RECEIPT,
     EventKind.IGNORED: Way.SET_ASIDE,
+    EventKind.TEMPLATE: Way.TEMPLATE,
 }
 
 

@@ -12,21 +12,21 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging.letters import LONGEST_TEXT, Letter, TemplateUse
 from server.errors import BadInputError
-from server.ports import EventKind
+from server.ports import EventKind, TemplateStatus
 
-APPROVED = "APPROVED"
 OWN = "own"
 MOST_OWN = 100
 LONGEST_NAME = 60
 VARIABLE = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
 LIST = """
-SELECT id, name, language, category, status, reason, body, variables FROM message_template
-WHERE business_id = :business_id AND (channel_id IS NULL OR cast(:conversation_id AS uuid) IS NULL
+SELECT id, channel_id, name, language, category, status, reason, body, variables FROM message_template
+WHERE business_id = :business_id AND status <> 'ARCHIVED'
+  AND (channel_id IS NULL OR cast(:conversation_id AS uuid) IS NULL
        OR channel_id = (SELECT channel_id FROM conversation WHERE id = cast(:conversation_id AS uuid)))
-ORDER BY channel_id NULLS FIRST, name, language LIMIT 300
+ORDER BY channel_id NULLS FIRST, status <> 'APPROVED', name, language LIMIT 300
 """
 READ = """
-SELECT template.id, name, language, category, status, reason, body, variables
+SELECT template.id, template.channel_id, name, language, category, status, reason, body, variables
 FROM message_template AS template
 JOIN conversation ON conversation.id = :conversation_id
 WHERE template.id = :id AND template.business_id = :business_id
@@ -51,6 +51,7 @@ class Template:
     """One template; `variables` says how many `{{1}}` its body has. A quick reply's status is own."""
 
     id: UUID
+    channel_id: UUID | None
     name: str
     language: str
     category: str
@@ -67,7 +68,7 @@ class Template:
     @property
     def may_be_sent(self) -> bool:
         """Tell whether its provider lets it out."""
-        return self.status in {OWN, APPROVED}
+        return self.status in {OWN, TemplateStatus.APPROVED}
 
 
 async def list_templates(
