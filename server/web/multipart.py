@@ -30,7 +30,10 @@ async def read_file(request: Request) -> UploadedFile:
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise _invalid()
-    form = _Form(request.stream(), boundary)
+    try:
+        form = _Form(request.stream(), boundary)
+    except FormParserError:
+        raise _invalid() from None
     headers = await form.until_file()
     _, named = parse_options_header(headers.get("content-disposition", ""))
     name = named.get(b"filename", b"").decode("utf-8", "replace")
@@ -71,7 +74,8 @@ class _Form:
                 case "value":
                     value += data
                 case "header_end":
-                    headers[field.decode("latin-1").lower()] = value.decode("utf-8", "replace")
+                    # Letter by byte, as the parser of options wants it; a name is UTF-8 only after that.
+                    headers[field.decode("latin-1").lower()] = value.decode("latin-1")
                     field = value = b""
                 case "headers" if "filename" in headers.get("content-disposition", ""):
                     return headers

@@ -114,6 +114,15 @@ async def test_a_file_that_cannot_be_kept_is_refused_with_a_sentence(dana, kept)
     assert [one for one in kept.rglob("*") if one.is_file()] == []
 
 
+@pytest.mark.parametrize("name", ["מחירון.png", "résumé 📄.png", "a\u202egnp.png"])
+async def test_a_file_keeps_the_name_that_its_sender_gave_it(dana, kept, name):
+    token = form_token(await dana.get("/inbox"))
+    files = {"file": (f"C:\\fakepath\\{name}", PNG, "image/png")}
+    answer = await dana.post("/media", files=files, headers={"x-csrf-token": token})
+
+    assert (answer.status_code, answer.json()["name"]) == (201, name)
+
+
 async def test_a_file_that_no_page_of_ours_sent_is_refused(dana, kept):
     answer = await send(dana, PNG, **{"x-csrf-token": "another"})
 
@@ -134,6 +143,7 @@ async def test_a_file_that_no_page_of_ours_sent_is_refused(dana, kept):
             b'--x\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nhalf of it',
         ),
         ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=" + "x" * 300, b"--x"),
     ],
 )
 async def test_a_form_without_a_whole_file_is_refused(dana, kept, kind, body):
