@@ -29,9 +29,11 @@ async def read_form(request: Request, *, largest_bytes: int = LARGEST_FORM_BYTES
         if len(body) > largest_bytes:
             raise BadInputError("form_invalid", "The form is too large.")
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise BadInputError("form_invalid", "The form cannot be read.") from None
+    # PostgreSQL holds no NUL, and no keyboard has one.
+    return {name: value.replace("\0", "\ufffd") for name, value in fields}
 
 
 def is_multipart(request: Request) -> bool:

@@ -23,6 +23,7 @@ LINES = 50
 # Cards of one stage on the board; the list has the rest.
 CARDS = 40
 MOST_PAGES = 10_000
+MOST_DIGITS = 18
 CURRENCY = re.compile("[A-Za-z]{3}")
 SAID = frozenset({"moved", "noted", "saved", "merged", "parted", "dismissed", "consent"})
 
@@ -131,9 +132,12 @@ def amount_minor(told: str) -> int | None:
         return None
     try:
         amount = Decimal(told.strip().replace(",", ""))
-        return int((amount * 100).to_integral_exact())
-    except (InvalidOperation, OverflowError, ValueError):
-        raise BadInputError("bad_value", "This is no amount of money.") from None
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    # A few characters can name a number that takes minutes to write down.
+    if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
+        raise BadInputError("bad_value", "This is no amount of money.")
+    return int((amount * 100).to_integral_exact())
 
 
 async def _do(request: Request, visit: MemberVisit, deed: Deed) -> Response:

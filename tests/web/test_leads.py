@@ -147,3 +147,18 @@ async def test_a_form_is_opened_its_address_shown_once_and_closed(dana):
     assert (
         "Site" not in (await post(dana, "/settings/lead-forms", "/settings/lead-forms", close=closing)).text
     )
+
+
+@pytest.mark.parametrize("value", ["1e999999", "1e900000", "-1", "nan", "inf", "9" * 40, "a lot"])
+async def test_what_is_no_amount_of_money_is_refused_at_once(dana, maya, value):
+    page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/save", value=value)
+
+    assert page.status_code == 400
+
+
+async def test_a_nul_in_a_form_is_shown_as_what_it_is(dana, maya):
+    page = await post(dana, f"/leads/{maya}", f"/leads/{maya}/save", name="Ma\x00ya", city="Hai\x00fa")
+
+    assert page.status_code == 200
+    assert "Ma\ufffdya" in page.text
+    assert "Hai\ufffdfa" in page.text
