@@ -172,9 +172,16 @@ def _accepted(placed: messaging.Placed) -> dict[str, Any]:
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:
     value = body.get(name)
-    if value is None or isinstance(value, str):
-        return value or None
-    raise BadInputError("bad_field", f"{name} must be a text.")
+    if value is not None and not isinstance(value, str):
+        raise BadInputError("bad_field", f"{name} must be a text.")
+    _refuse_nul(name, value or "")
+    return value or None
+
+
+def _refuse_nul(name: str, value: str) -> None:
+    # PostgreSQL holds none.
+    if "\0" in value:
+        raise BadInputError("text_invalid", f"{name} cannot hold the character NUL.")
 
 
 def _id(body: Mapping[str, Any], name: str) -> UUID | None:
@@ -191,6 +198,7 @@ def _template(told: Any) -> messaging.TemplateUse | None:
     body = told.get("body", []) if isinstance(told, dict) else None
     if not isinstance(body, list) or not all(isinstance(one, str) for one in body):
         raise BadInputError("bad_field", "template must be {name, language, body: [texts]}.")
+    _refuse_nul("template", "".join(body))
     name, language = _text(told, "name"), _text(told, "language")
     if name is None or language is None:
         raise BadInputError("bad_field", "template needs a name and a language.")

@@ -170,6 +170,8 @@ async def test_outside_the_window_only_a_template_is_taken(house, bridge):
         ({"to": "nobody", "text": "x"}, "bad_phone"),
         ({"to": PHONE, "text": "x" * 5000}, "text_too_long"),
         ({"to": PHONE, "text": "nul \x00"}, "text_invalid"),
+        ({"to": PHONE, "text": "x", "channel": "\x00"}, "text_invalid"),
+        ({"to": PHONE, "template": {"name": "x", "language": "he", "body": ["\x00"]}}, "text_invalid"),
         ({"to": PHONE, "text": 7}, "bad_field"),
         ({"to": PHONE, "txet": "x"}, "unknown_field"),
         ({"to": PHONE, "text": "x", "marketing": "no"}, "bad_field"),
