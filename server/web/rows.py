@@ -53,6 +53,7 @@ EMPTY_CONVERSATION: View = dict.fromkeys(
     (
         "id",
         "href",
+        "person",
         "name",
         "initial",
         "snippet",
@@ -107,6 +108,7 @@ class Shape:
         return {
             "id": str(row.id),
             "href": f"{self._folder}{row.id}{self._query}",
+            "person": f"/leads/{row.contact_id}",
             "name": name,
             "initial": next((letter.upper() for letter in name if letter.isalpha()), "#"),
             "tone": str(row.id.int % TONES),

@@ -54,6 +54,19 @@ async def window(site: Site, shops: Shops) -> AsyncIterator[Window]:
         await browser.close()
 
 
+@pytest.mark.parametrize("language", ["he", "en"])
+async def test_on_a_phone_every_place_of_the_bar_is_in_sight(
+    window: Window, site: Site, language: str
+) -> None:
+    await window.page.goto(f"{site.url}/settings?lang={language}")
+
+    boxes = [await place.bounding_box() for place in await window.page.locator(".places a").all()]
+
+    assert len(boxes) == 6
+    assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes), boxes
+    assert await window.page.evaluate("document.querySelector('.places').scrollWidth") <= 360
+
+
 async def test_a_message_and_its_answer_appear_by_themselves(
     window: Window, site: Site, shops: Shops
 ) -> None:

@@ -107,6 +107,15 @@ async def test_stages_are_added_moved_and_archived_with_their_leads(dana, maya, 
     assert "Visit" not in (await dana.get("/settings/stages")).text
 
 
+async def test_a_conversation_leads_to_its_person_and_a_person_to_their_conversation(dana, maya, shops):
+    conversation = await shops.dana.connection.fetchval(
+        "SELECT id FROM conversation WHERE contact_id = $1", maya
+    )
+
+    assert f'href="/leads/{maya}"' in (await dana.get(f"/inbox/{conversation}")).text
+    assert f'href="/inbox/{conversation}"' in (await dana.get(f"/leads/{maya}")).text
+
+
 async def test_noa_sees_and_moves_nothing_of_danas(noa, maya, shops):
     assert "Maya" not in (await noa.get("/leads")).text
     assert "Maya" not in (await noa.get("/leads/board")).text

@@ -29,6 +29,7 @@ class ConversationRow:
     """
 
     id: UUID
+    contact_id: UUID
     name: str | None
     phone: str | None
     answering: str
@@ -144,7 +145,7 @@ class Journey:
 
 
 CONVERSATIONS = """
-SELECT conversation.id, contact.name, phone.value AS phone,
+SELECT conversation.id, contact.id AS contact_id, contact.name, phone.value AS phone,
        CASE WHEN NOT conversation.ai_enabled OR NOT business.ai_enabled THEN 'off'
             WHEN conversation.ai_paused_until > now() THEN 'paused' ELSE 'on' END AS answering,
        conversation.needs_person, conversation.last_message_at,
