@@ -13,6 +13,7 @@ from typing import Any
 from server.db import Session
 from server.domains import assistant, contacts
 from server.domains.messaging import consents, inbox, own, queries, standing, suggesting
+from server.domains.messaging.changing import takes_back, was_taken_back
 from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
 from server.domains.messaging.models import Message
@@ -136,11 +137,18 @@ async def why_silent_now(
     silence = why_silent(found)
     if silence is not None or lane is None:
         return silence
+    before: list[ChannelEvent] = []
     for waiting in await inbox.list_waiting(session, lane=lane.lane, job_id=lane.job_id):
-        event = outside.channels[waiting.channel_kind].read(waiting.payload)
+        channel = outside.channels[waiting.channel_kind]
+        event = channel.read(waiting.payload)
         silence = await _why_overtaken(session, question, waiting, event)
-        if silence is not None:
+        # One that was deleted before it came gets no answer: it must not cost this one its own.
+        if silence is not None and not (
+            any(takes_back(change, event) for change in before)
+            or await was_taken_back(session, channel, waiting, event)
+        ):
             return silence
+        before.append(event)
     return None
 
 

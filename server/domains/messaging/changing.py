@@ -44,6 +44,11 @@ KEEP = """
 INSERT INTO early_change (inbox_event_id, business_id, channel_id, target_id)
 VALUES (:event_id, :business_id, :channel_id, :target_id) ON CONFLICT (inbox_event_id) DO NOTHING
 """
+KEPT = """
+SELECT inbox_event_id FROM early_change
+WHERE business_id = :business_id AND channel_id = :channel_id AND target_id = :target_id
+ORDER BY inbox_event_id LIMIT 1000
+"""
 TAKE = """
 DELETE FROM early_change WHERE inbox_event_id IN (
     SELECT inbox_event_id FROM early_change
@@ -102,6 +107,34 @@ async def make_early_changes(
             kept.append((event, channel.read(event.payload)))
     for event, told in sorted(kept, key=lambda one: one[1].sent_at or LONGEST_AGO):
         await take_change(session, event, told)
+
+
+def takes_back(change: ChannelEvent, message: ChannelEvent) -> bool:
+    """Tell whether a customer deletes, by this change, this message of theirs."""
+    return (
+        change.kind is EventKind.DELETE
+        and change.target_id == message.provider_id
+        and not (change.from_us or message.from_us)
+        and change.sender is not None
+        and message.sender is not None
+        and change.sender.address == message.sender.address
+    )
+
+
+async def was_taken_back(
+    session: Session, channel: MessageChannel, stored: StoredEvent, message: ChannelEvent
+) -> bool:
+    """Tell whether a customer's message, which is not stored yet, was deleted before it came."""
+    names = {
+        "business_id": stored.business_id,
+        "channel_id": stored.channel_id,
+        "target_id": message.provider_id,
+    }
+    for row in await session.execute(text(KEPT), names):
+        kept = await inbox.read_event(session, row.inbox_event_id)
+        if kept is not None and takes_back(channel.read(kept.payload), message):
+            return True
+    return False
 
 
 def customer_of(event: ChannelEvent) -> Sender:

@@ -55,6 +55,32 @@ async def test_a_question_that_was_taken_back_before_it_came_is_not_answered(sho
     assert shop.phone.sent == []
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_line_that_was_taken_back_before_it_came_costs_no_other_line_its_answer(shop, is_kept):
+    if is_kept:
+        await shop.deliver(delete(shop))
+        await shop.settle()
+
+    await shop.deliver(shop.says(FIRST, message_id="A2"), delete(shop), shop.says("hi", message_id="A1"))
+    await shop.settle()
+
+    question_id = await shop.look("SELECT id FROM message WHERE provider_id = 'A2'")
+    assert [key for _, _, key in shop.phone.sent] == [f"reply:{question_id}"]
+
+
+async def test_a_line_that_a_stranger_says_to_take_back_gets_the_answer(shop):
+    stranger = delete(shop)
+    stranger["payload"]["messages"][0]["key"]["remoteJid"] = "972541111111@s.whatsapp.net"
+    await shop.deliver(stranger)
+    await shop.settle()
+
+    await shop.deliver(shop.says("hi", message_id="A2"), shop.says(FIRST, message_id="A1"))
+    await shop.settle()
+
+    question_id = await shop.look("SELECT id FROM message WHERE provider_id = 'A1'")
+    assert [key for _, _, key in shop.phone.sent] == [f"reply:{question_id}"]
+
+
 async def test_an_early_change_of_another_persons_message_is_never_made(shop):
     changed = {"key": {"id": "A1"}, "type": 0}
     stranger = shop.says("", protocolMessage=changed)
