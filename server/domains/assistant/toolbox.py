@@ -41,13 +41,17 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """For whom tools are used: the message that is answered, its contact, and the business's time zone."""
+    """For whom tools are used: the message that is answered, its contact, and the business's own ways.
+
+    `stages` names those of its pipeline that a lead can be moved to, in their order.
+    """
 
     business_id: int
     conversation_id: UUID
     contact_id: UUID
     message_id: UUID
     time_zone: str
+    stages: Sequence[str] = ()
 
 
 class Toolbox(Protocol):

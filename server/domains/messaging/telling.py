@@ -53,12 +53,14 @@ async def read_told(session: Session, question: Question) -> Told:
     )
     known = await standing.read_known(session, question.conversation_id)
     contact = await contacts.describe(session, known.contact_id)
+    stages = await contacts.open_stages(session, question.business_id)
     occasion = assistant.Occasion(
         business_id=question.business_id,
         conversation_id=known.conversation_id,
         contact_id=known.contact_id,
         message_id=question.message_id,
         time_zone=known.time_zone,
+        stages=[stage.name for stage in stages],
     )
     deeds = await assistant.recent_deeds(session, known.conversation_id)
     facts = assistant.Facts(contact=contact, earlier=known.summaries, deeds=deeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,12 +13,17 @@ from server.errors import BadInputError
 from server.ports import Tool
 
 LONGEST_VALUE = 1_000
+NO_CHOICES: Mapping[str, Sequence[str]] = {}
 
 
-def tool_of(name: str, skill: type[Any]) -> Tool:
-    """Return a tool as a model is told of it."""
+def tool_of(name: str, skill: type[Any], choices: Mapping[str, Sequence[str]] = NO_CHOICES) -> Tool:
+    """Return a tool as a model is told of it; `choices` are all that its fields of these names can hold."""
     fields = dataclasses.fields(skill)
-    properties = {one.name: {"type": "string", "description": one.metadata["about"]} for one in fields}
+    properties: dict[str, dict[str, Any]] = {
+        one.name: {"type": "string", "description": one.metadata["about"]} for one in fields
+    }
+    for field in properties.keys() & choices.keys():
+        properties[field]["enum"] = list(choices[field])
     parameters = {
         "type": "object",
         "properties": properties,

@@ -26,12 +26,13 @@ MOST_FOUND = 4
 class Skills:
     """A toolbox for one run and the message that it answers."""
 
-    tools: Sequence[Tool] = TOOLS
-
     def __init__(self, run: Run, occasion: Occasion) -> None:
         self._run = run
         self._occasion = occasion
         self._calls: Counter[str] = Counter()
+        # A model that is told the stages' names makes none up.
+        choices = {"stage": occasion.stages} if occasion.stages else {}
+        self.tools: Sequence[Tool] = [tool_of(name, skill, choices) for name, skill in SKILLS.items()]
 
     async def use(self, call: ToolCall) -> Deed:
         """Do what a model asks, unless a run before this one did; what cannot be done is told, not raised."""

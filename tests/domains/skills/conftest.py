@@ -21,10 +21,12 @@ class Scripted:
     lines: list[Any]
     asked: list[list[ChatTurn]] = field(default_factory=list)
     offered: list[list[str]] = field(default_factory=list)
+    tools: Sequence[Tool] = ()
 
     async def complete(self, turns: Sequence[ChatTurn], *, tools: Sequence[Tool] = ()) -> Completion:
         self.asked.append(list(turns))
         self.offered.append([tool.name for tool in tools])
+        self.tools = tools
         line = self.lines.pop(0)
         if callable(line):
             line = await line()

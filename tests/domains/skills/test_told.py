@@ -57,6 +57,38 @@ async def test_the_name_is_told_where_it_is_known_and_nothing_is_told_where_not(
     assert "nknown" not in rules
 
 
+async def test_the_stages_are_told_by_the_names_that_the_business_gave_them(shop):
+    await told(shop)
+    await shop.engine.look.execute("UPDATE lead_stage SET name = 'Visit agreed' WHERE place = 1")
+    await shop.engine.look.execute("UPDATE lead_stage SET archived_at = now() WHERE place = 2")
+
+    await told(shop)
+
+    [stage] = [
+        tool.parameters["properties"]["stage"]
+        for tool in shop.model.tools
+        if "stage" in tool.parameters["properties"]
+    ]
+    names = await shop.rows("SELECT name FROM lead_stage WHERE archived_at IS NULL ORDER BY place")
+    assert stage["enum"] == [name for (name,) in names]
+    assert "Visit agreed" in stage["enum"]
+
+
+async def test_what_is_known_of_a_customer_is_told_with_their_lead(shop):
+    await told(shop)
+    await shop.engine.look.execute("UPDATE contact SET city = 'Haifa', email = 'maya@example.com'")
+    await shop.engine.look.execute("UPDATE lead SET title = 'A new lock'")
+    await shop.engine.look.execute(
+        "INSERT INTO lead_activity (business_id, contact_id, kind, actor, text)"
+        " SELECT business_id, id, 'note', 'a test', 'Has a dog' FROM contact"
+    )
+
+    rules = await told(shop)
+
+    for line in ("City: Haifa", "E-mail: maya@example.com", "Interested in: A new lock", "Note: Has a dog"):
+        assert line in rules
+
+
 async def test_what_a_customer_calls_themselves_cannot_leave_its_place(shop):
     await told(shop)
     await shop.engine.look.execute(
