@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from server.domains.messaging.pages import ConversationPage, Desk, Show
+from server.errors import Refusal
 from server.web.rows import View, told_end
 from server.web.text import inert
 from server.web.words import Words
@@ -15,6 +16,11 @@ SHOWS = {
     Show.MINE: "inbox.show.mine",
     Show.UNREAD: "inbox.show.unread",
     Show.PAUSED: "inbox.show.paused",
+}
+HELD = {
+    Refusal.CREDENTIALS: "desk.held.credentials",
+    Refusal.PAYMENT: "desk.held.payment",
+    Refusal.POLICY: "desk.held.policy",
 }
 # How long the assistant may be paused by hand, as the form says it.
 PAUSES = {
@@ -33,6 +39,7 @@ def desk_view(words: Words, time_zone: str, page: ConversationPage) -> View:
         "mode": page.conversation.answering,
         "window": _window(words, ZoneInfo(time_zone), desk),
         "free_text": "yes" if desk.window_is_open else "",
+        "held": words(HELD[desk.hold.meaning]) if desk.hold else "",
         "trouble": words("desk.unreachable") if desk.is_unreachable else "",
         "suggestion": inert(desk.suggestion or ""),
         "suggestion_id": str(desk.suggestion_id or ""),

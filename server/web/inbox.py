@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID, uuid4
 
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from server.db import Session
 from server.domains import messaging
 from server.domains.messaging.pages import LONGEST_SOUGHT
 from server.web.context import MemberVisit
-from server.web.desk import PAUSES, SHOWS
+from server.web.desk import HELD, PAUSES, SHOWS
 from server.web.rendering import page, problem
 from server.web.rows import EMPTY_CONVERSATION, EMPTY_MESSAGE
 from server.web.scene import Place, Scene, Window, asked_show, read_scene
@@ -37,13 +39,16 @@ async def _show(visit: MemberVisit, window: Window, *, path: str) -> Response:
     async with visit.context.database.transaction(visit.login.business_id) as session:
         scene = await read_scene(session, visit, window)
         templates = await _templates(session, visit, window)
+        holds = await messaging.list_holds(session, await messaging.list_channels(session))
     if window.chosen is not None and scene.opened is None:
         return problem(visit, 404, "missing")
-    return _page(visit, window, path, scene, templates)
+    meanings = sorted({hold.meaning for hold in holds.values()})
+    held = [visit.words(HELD[meaning]) for meaning in meanings] if window.chosen is None else []
+    return _page(visit, window, path, scene, {"templates": templates, "held": held})
 
 
 def _page(
-    visit: MemberVisit, window: Window, path: str, scene: Scene, templates: list[messaging.Template]
+    visit: MemberVisit, window: Window, path: str, scene: Scene, more: Mapping[str, Any]
 ) -> HTMLResponse:
     return page(
         visit,
@@ -53,11 +58,11 @@ def _page(
         window=window,
         shows=SHOWS,
         pauses=PAUSES,
-        templates=templates,
         client_key=str(uuid4()),
         live_url=window.live_url,
         empty_conversation=EMPTY_CONVERSATION,
         empty_message=EMPTY_MESSAGE,
+        **more,
     )
 
 

@@ -159,3 +159,18 @@ def test_what_ends_another_day_is_told_with_its_hour():
     told = told_end(ends_at, ZoneInfo("UTC"))
 
     assert told == f"{ends_at.day}.{ends_at.month}. {ends_at:%H:%M}"
+
+
+async def test_a_conversation_on_a_held_channel_says_what_to_do_and_whom_the_inbox_waits_for(dana, shops):
+    conversation = await shops.dana.meet("Maya")
+    assert ">WhatsApp does not accept" not in (await dana.get(f"/inbox/{conversation}")).text
+    await shops.dana.connection.execute(
+        "INSERT INTO provider_account (provider, name, tokens, failures, reason, held_at)"
+        " SELECT kind, id::text, 0, 5, 'held:credentials', now() FROM channel WHERE business_id = $1",
+        shops.dana.business_id,
+    )
+
+    for path in ("/inbox", f"/inbox/{conversation}"):
+        page = (await dana.get(path)).text
+        assert ">WhatsApp does not accept" in page
+        assert '<a href="/settings/channels">' in page

@@ -14,9 +14,11 @@ from sqlalchemy import Row, text
 from server.db import Session
 from server.domains.messaging import windows
 from server.domains.messaging.attachments import Attached, read_attached
+from server.domains.messaging.reopening import find_hold
 from server.domains.messaging.suggesting import IS_FRESH
 from server.queue import Asked, Changed
 from server.queue.catalog import WebhookProcess
+from server.queue.holds import Hold
 
 LONGEST_SOUGHT = 100
 
@@ -48,7 +50,8 @@ class ConversationRow:
 class Desk:
     """What whoever writes in a conversation needs to know: the newest of a customer's, the window, a draft.
 
-    `window_closes_at` is None on a channel without a window, and where it never opened.
+    `window_closes_at` is None on a channel without a window, and where it never opened; `hold` says why
+    nothing goes out on the channel, None where things do.
     """
 
     channel_id: UUID
@@ -59,6 +62,7 @@ class Desk:
     needs_approval: bool | None
     suggestion_id: UUID | None
     suggestion: str | None
+    hold: Hold | None
 
 
 class Show(StrEnum):
@@ -310,6 +314,7 @@ async def read_desk(session: Session, conversation_id: UUID) -> Desk:
         needs_approval=row.needs_approval,
         suggestion_id=row.suggestion_id,
         suggestion=row.suggestion,
+        hold=await find_hold(session, row.channel_id),
     )
 
 
