@@ -214,7 +214,11 @@ class Installation:
 
     async def behave(self, **how: Any) -> None:
         """Say how the bridge answers next; `provider` names another."""
-        answer = await self.simulator.post("/sim/behaviour", json={"provider": "whatsapp_bridge"} | how)
+        # What is to happen to a sending must not be used up by a mark that an answer is being written.
+        told = {"provider": "whatsapp_bridge"} | ({"path": "/send"} if "times" in how else {}) | how
+        if told["provider"] != "whatsapp_bridge" and "path" not in how:
+            del told["path"]
+        answer = await self.simulator.post("/sim/behaviour", json=told)
         answer.raise_for_status()
 
     async def redis(self, *command: Any) -> Any:

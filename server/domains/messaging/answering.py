@@ -16,6 +16,7 @@ from server.domains.messaging import consents, inbox, own, queries, standing, su
 from server.domains.messaging.changing import takes_back, was_taken_back
 from server.domains.messaging.delivering import Parcel, deliver, get
 from server.domains.messaging.intake import Question
+from server.domains.messaging.marking import Mark, read_mark, shown
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
 from server.domains.messaging.rules import (
@@ -45,6 +46,7 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
     Raises ProviderDownError when the provider took nothing and the sending may be tried again.
     """
     told: Told | None = None
+    mark: Mark | None = None
     async with run.step() as session:
         reply = await queries.find_reply(session, question.message_id)
         if reply is None or await _is_unsent(session, question):
@@ -57,8 +59,10 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
                 await _plan(session, run, question)
         if reply is None:
             told = await read_told(session, question)
+            mark = await read_mark(session, run.outside, question)
     if told is not None:
-        reply = await _draft(run, question, told, toolboxes)
+        async with shown(mark):
+            reply = await _draft(run, question, told, toolboxes)
     if reply is not None:
         await _send(run, question, reply)
 
