@@ -12,6 +12,7 @@ from tests.faults.held import SLOT, Work, ask
 from tests.processes import Installation
 
 CHANNEL = UUID(int=71)
+BRIDGE = "FROM channel WHERE kind = 'whatsapp_bridge' AND business_id = $1 ORDER BY id LIMIT 1"
 HELD = f"FROM provider_account WHERE name = '{CHANNEL}'"
 
 
@@ -33,15 +34,14 @@ async def outlive(house: Installation) -> None:
     """Have a template on the bridge, which lists none."""
     await house.value(
         "INSERT INTO message_template (business_id, channel_id, name, language, status, body)"
-        " SELECT business_id, id, 'outlived', 'he', 'APPROVED', 'hello' FROM channel"
-        " WHERE kind = 'whatsapp_bridge' AND business_id = $1 ORDER BY id LIMIT 1",
+        f" SELECT business_id, id, 'outlived', 'he', 'APPROVED', 'hello' {BRIDGE}",
         BUSINESS,
     )
 
 
 async def ask_for_outlived(house: Installation) -> None:
-    """Ask for the templates of its channel."""
-    channel_id = await house.value(f"SELECT channel_id {OUTLIVED}")
+    """Ask for the templates of the bridge; the template itself cannot be looked at meanwhile."""
+    channel_id = await house.value(f"SELECT id {BRIDGE}", BUSINESS)
     await ask(house, TemplatesSync(channel_id, SLOT), business_id=BUSINESS)
 
 
