@@ -74,17 +74,26 @@ class Senders:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def tell(self, story: Story, told: Told, *, api: int) -> None:
+        """Post an event, again and again until it was taken, as both do."""
         at = f"http://127.0.0.1:{self.house.ports['api'][api]}"
-        async with self.places:
-            match story.line:
-                case Line.META:
-                    envelope = envelope_of(self.number, story.phone, told)
-                    answer = await post(self.house, self.number, envelope, at=at)
-                case Line.BRIDGE:
-                    answer = await self.house.post(
-                        webhook(story, told), path=f"{at}/webhook/whatsapp/incoming"
-                    )
-        assert answer.status_code == httpx.codes.OK, answer.text
+
+        async def taken() -> bool:
+            try:
+                async with self.places:
+                    answer = await self._post(story, told, at)
+            except httpx.TransportError:
+                return False
+            assert answer.status_code in {200, 503}, answer.text
+            return answer.status_code == httpx.codes.OK
+
+        await eventually(taken, within_s=30, what=f"an event of {story.phone} that is taken, seed {SEED}")
+
+    async def _post(self, story: Story, told: Told, at: str) -> httpx.Response:
+        match story.line:
+            case Line.META:
+                return await post(self.house, self.number, envelope_of(self.number, story.phone, told), at=at)
+            case Line.BRIDGE:
+                return await self.house.post(webhook(story, told), path=f"{at}/webhook/whatsapp/incoming")
 
 
 async def tell_story(senders: Senders, story: Story) -> None:
