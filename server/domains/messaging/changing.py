@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -15,6 +16,7 @@ from server.db import Session
 from server.domains import contacts, media
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.inbox import StoredEvent
+from server.domains.messaging.models import Message
 from server.ports import ChannelEvent, EventKind, MessageChannel, Sender
 from server.queue import Changed
 
@@ -29,7 +31,8 @@ UPDATE message SET text = :text, details = message.details || :details || CASE
 FROM conversation
 WHERE message.business_id = :business_id AND message.channel_id = :channel_id
   AND message.provider_id = :provider_id AND message.direction = :direction
-  AND conversation.id = message.conversation_id AND conversation.contact_id = :contact_id
+  AND conversation.id = message.conversation_id
+  AND (cast(:contact_id AS uuid) IS NULL OR conversation.contact_id = :contact_id)
   AND NOT message.details ? 'deleted'
   AND (cast(:details AS jsonb) ? 'deleted' OR NOT message.details ? 'changed_at'
        OR cast(message.details ->> 'changed_at' AS timestamptz) <= cast(:at AS timestamptz))
@@ -62,51 +65,48 @@ async def take_change(session: Session, stored: StoredEvent, event: ChannelEvent
     """Make a change, or keep it for the message that it names; taking it again changes nothing."""
     contact_id = await contacts.recognise(session, stored.business_id, customer_of(event))
     await session.execute(text(LOCK), {"channel_id": stored.channel_id, "contact_id": contact_id})
-    is_edit, at = event.kind is EventKind.EDIT, event.sent_at
-    details = (
-        {"edited": True} | ({"changed_at": at.isoformat()} if at else {}) if is_edit else {"deleted": True}
-    )
-    changed = (
-        await session.execute(
-            text(CHANGE).bindparams(bindparam("details", type_=JSONB)),
-            {
-                "business_id": stored.business_id,
-                "channel_id": stored.channel_id,
-                "contact_id": contact_id,
-                "provider_id": event.target_id or "",
-                "direction": "out" if event.from_us else "in",
-                "text": event.text if is_edit else None,
-                "details": details,
-                "at": at,
-            },
-        )
-    ).first()
-    if changed is None:
+    if event.from_us:
+        # Whoever gives a message of ours this id, an answer's own run among them, looks for changes of it.
+        await queries.lock_provider_id(session, stored.channel_id, event.target_id or "")
+    if not await _make(session, stored, event, contact_id):
         await _keep(session, stored, event)
-        return
-    if event.kind is EventKind.DELETE:
-        await media.forget(session, changed.id)
-    await inbox.link_message(session, stored.id, changed.id)
-    await inbox.close_event(session, stored.id, "done")
-    session.outbox.append(Changed(stored.business_id, "conversation", changed.conversation_id))
 
 
 async def make_early_changes(
     session: Session, channel: MessageChannel, stored: StoredEvent, provider_id: str
 ) -> None:
     """Make what came before a message that is stored now, in the order in which it was done."""
-    names = {
-        "business_id": stored.business_id,
-        "channel_id": stored.channel_id,
-        "target_id": provider_id,
-    }
+    for event, told in await _take_early(
+        session, channel, stored.business_id, stored.channel_id, provider_id
+    ):
+        await take_change(session, event, told)
+
+
+async def make_own_early_changes(
+    session: Session, channel: MessageChannel, message: Message, provider_id: str
+) -> None:
+    """Make what the owner did on their phone to a message of ours before its id was known here.
+
+    The caller holds the id and maybe no conversation, so no contact is looked for: an id that is ours
+    names one message of the channel, and only the business's own phone changes it.
+    """
+    early = await _take_early(session, channel, message.business_id, message.channel_id, provider_id)
+    for event, told in early:
+        if not told.from_us or not await _make(session, event, told, None):
+            await inbox.close_event(session, event.id, "ignored", OVERTAKEN)
+
+
+async def _take_early(
+    session: Session, channel: MessageChannel, business_id: int, channel_id: UUID, target_id: str
+) -> list[tuple[StoredEvent, ChannelEvent]]:
+    """Return the changes that waited for a message, in the order of their making; they wait no more."""
+    names = {"business_id": business_id, "channel_id": channel_id, "target_id": target_id}
     kept = []
     for row in await session.execute(text(TAKE), names):
         event = await inbox.read_event(session, row.inbox_event_id)
         if event is not None:
             kept.append((event, channel.read(event.payload)))
-    for event, told in sorted(kept, key=lambda one: one[1].sent_at or LONGEST_AGO):
-        await take_change(session, event, told)
+    return sorted(kept, key=lambda one: one[1].sent_at or LONGEST_AGO)
 
 
 def takes_back(change: ChannelEvent, message: ChannelEvent) -> bool:
@@ -142,6 +142,37 @@ def customer_of(event: ChannelEvent) -> Sender:
     if event.sender is None:
         raise LookupError("way_of lets no event without a sender come here")
     return replace(event.sender, name=None) if event.from_us else event.sender
+
+
+async def _make(session: Session, stored: StoredEvent, event: ChannelEvent, contact_id: UUID | None) -> bool:
+    """Make a change to the message that it names, a contact's where one is given; tell if it was there."""
+    is_edit, at = event.kind is EventKind.EDIT, event.sent_at
+    details = (
+        {"edited": True} | ({"changed_at": at.isoformat()} if at else {}) if is_edit else {"deleted": True}
+    )
+    changed = (
+        await session.execute(
+            text(CHANGE).bindparams(bindparam("details", type_=JSONB)),
+            {
+                "business_id": stored.business_id,
+                "channel_id": stored.channel_id,
+                "contact_id": contact_id,
+                "provider_id": event.target_id or "",
+                "direction": "out" if event.from_us else "in",
+                "text": event.text if is_edit else None,
+                "details": details,
+                "at": at,
+            },
+        )
+    ).first()
+    if changed is None:
+        return False
+    if event.kind is EventKind.DELETE:
+        await media.forget(session, changed.id)
+    await inbox.link_message(session, stored.id, changed.id)
+    await inbox.close_event(session, stored.id, "done")
+    session.outbox.append(Changed(stored.business_id, "conversation", changed.conversation_id))
+    return True
 
 
 async def _keep(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:

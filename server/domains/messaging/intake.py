@@ -104,7 +104,7 @@ async def _take_receipt(
     if event.status is DeliveryStatus.FAILED:
         # It may call a person; whoever else locks both has the conversation first.
         await own.lock_conversation_of(session, stored, event.provider_id)
-    await own.lock_provider_id(session, stored.channel_id, event.provider_id)
+    await queries.lock_provider_id(session, stored.channel_id, event.provider_id)
     message = await own.find_own(session, stored, event.provider_id)
     if message is None and (key := event.details.get("effect_key")):
         # It comes before our own books know the id, or after an answer that never came.
@@ -132,7 +132,7 @@ async def _take_own(
 ) -> None:
     """Tell an echo of ours from what a person typed on the business's phone."""
     conversation_id = await _conversation(session, stored, event)
-    await own.lock_provider_id(session, stored.channel_id, event.provider_id)
+    await queries.lock_provider_id(session, stored.channel_id, event.provider_id)
     ours = await own.find_own(session, stored, event.provider_id)
     if ours is None and event.text:
         ours = await own.find_unconfirmed(session, conversation_id, event.text)

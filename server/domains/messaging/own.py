@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains.messaging import announcing, inbox, queries, refusing, sendings
+from server.domains.messaging.changing import make_own_early_changes
 from server.domains.messaging.models import Message
 from server.domains.messaging.refusing import Refused
 from server.domains.messaging.rules import (
@@ -32,7 +33,6 @@ from server.queue import (
     settle_effect,
 )
 
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
 # The effect knows the provider's id from the moment of its answer; the message a step later.
 BY_REFERENCE = """
 SELECT message.id FROM effect JOIN message ON message.effect_key = effect.key
@@ -58,6 +58,13 @@ ORDER BY message.position LIMIT 1
 """
 # An echo that came before anything could tell it was ours had looked like a person's message.
 TAKE_OVER_EVENTS = "UPDATE inbox_event SET message_id = :ours WHERE message_id = :mistaken"
+TAKE_OVER_CHANGES = """
+UPDATE message SET text = mistaken.text, details = message.details || (
+    SELECT jsonb_object_agg(key, value) FROM jsonb_each(mistaken.details)
+    WHERE key IN ('edited', 'deleted', 'changed_at', 'earlier'))
+FROM message AS mistaken
+WHERE message.id = :ours AND mistaken.id = :mistaken AND mistaken.details ?| ARRAY['edited', 'deleted']
+"""
 # A pause that somebody made by hand stays, and one that they lifted stays lifted.
 LIFT_PAUSE = """
 UPDATE conversation SET ai_paused_until = (
@@ -68,11 +75,6 @@ FROM business
 WHERE conversation.id = :conversation_id AND business.id = conversation.business_id
   AND pause_reason IS DISTINCT FROM 'hand'
 """
-
-
-async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str) -> None:
-    """Let no one else look for or store this provider id until the transaction ends."""
-    await session.execute(text(LOCK), {"channel": str(channel_id), "provider_id": provider_id})
 
 
 async def lock_conversation_of(session: Session, event: inbox.StoredEvent, provider_id: str) -> None:
@@ -193,12 +195,13 @@ async def learn_provider_id(
         if message.status != DeliveryStatus.FAILED.value:
             await fold(session, message, DeliveryStatus.SENT)
         return
-    await lock_provider_id(session, message.channel_id, provider_id)
+    await queries.lock_provider_id(session, message.channel_id, provider_id)
     mistaken = await queries.find_message(session, message.channel_id, provider_id)
     if mistaken is not None:
         await _replace(session, mistaken, message)
     await queries.name_message(session, message.id, provider_id)
     await fold(session, message, DeliveryStatus.SENT)
+    await make_own_early_changes(session, channel, message, provider_id)
     for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
         report = channel.read(event.payload)
         if report.status is not None:
@@ -209,6 +212,8 @@ async def learn_provider_id(
 
 
 async def _replace(session: Session, mistaken: Message, ours: Message) -> None:
-    await session.execute(text(TAKE_OVER_EVENTS), {"ours": ours.id, "mistaken": mistaken.id})
+    names = {"ours": ours.id, "mistaken": mistaken.id}
+    await session.execute(text(TAKE_OVER_EVENTS), names)
+    await session.execute(text(TAKE_OVER_CHANGES), names)
     await queries.delete_message(session, mistaken.id)
     await session.execute(text(LIFT_PAUSE), {"conversation_id": ours.conversation_id})

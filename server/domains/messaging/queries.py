@@ -60,6 +60,7 @@ WHERE event.id = :event_id AND event.state = 'stored' AND message.direction = 'i
   AND NOT message.details ? 'may_be_answered'
 ORDER BY event.id LIMIT 1
 """
+LOCK_PROVIDER_ID = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
 LOCK = "SELECT id FROM conversation WHERE id = :id ORDER BY id LIMIT 1 FOR UPDATE"
 LOCK_LIVE = "SELECT id FROM conversation WHERE id = live_conversation(:id) ORDER BY id LIMIT 1 FOR UPDATE"
 MARK_GIVEN_UP = """
@@ -118,6 +119,12 @@ async def lock_conversation(session: Session, conversation_id: UUID) -> None:
     found = await session.execute(text(LOCK), {"id": conversation_id})
     if found.first() is None:
         await session.execute(text(LOCK_LIVE), {"id": conversation_id})
+
+
+async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str) -> None:
+    """Let no one else look for or store this provider id until the transaction ends."""
+    names = {"channel": str(channel_id), "provider_id": provider_id}
+    await session.execute(text(LOCK_PROVIDER_ID), names)
 
 
 async def insert_message(session: Session, said: Said) -> tuple[UUID, bool] | None:

@@ -92,3 +92,34 @@ async def test_an_early_change_of_another_persons_message_is_never_made(shop):
     await shop.settle()
 
     assert await shop.rows(SEEN) == [(FIRST, False, False)]
+
+
+def on_the_phone(shop, **content):
+    """Build what the bridge reports of the owner changing our first message on their phone."""
+    body = shop.echo("", "CHANGE1")
+    [message] = body["payload"]["messages"]
+    message["message"] = {"protocolMessage": {"key": {"id": "OURS1"}, **content}}
+    return body
+
+
+EDITED = {"type": 14, "editedMessage": {"conversation": "350 NIS, today only"}}
+ANSWER = "SELECT text, details ? 'edited', details ? 'deleted', status FROM message WHERE direction = 'out'"
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"), [(EDITED, ("350 NIS, today only", True, False)), ({"type": 0}, (None, False, True))]
+)
+@pytest.mark.parametrize("echoes", [False, True])
+async def test_what_the_owner_does_to_an_answer_before_its_id_is_known_is_done(shop, content, seen, echoes):
+    async def meanwhile():
+        told = [shop.echo("another wording", "OURS1")] if echoes else []
+        for event_id in await shop.deliver(*told, on_the_phone(shop, **content), lane="beside"):
+            await shop.handle(event_id)
+
+    shop.phone.before_answer = meanwhile
+    await shop.deliver(shop.says(FIRST))
+    await shop.settle()
+
+    assert await shop.rows(ANSWER) == [(*seen, "sent")]
+    assert await shop.look("SELECT count(*) FROM early_change") == 0
+    assert await shop.look("SELECT state FROM inbox_event WHERE event_id = 'CHANGE1'") == "done"
