@@ -1,5 +1,5 @@
 """What the assistant can do for a customer: its tools, each done once."""
 
-from server.domains.skills.toolbox import TOOLS, Skills
+from server.domains.skills.toolbox import Skills, tools_for
 
-__all__ = ["TOOLS", "Skills"]
+__all__ = ["Skills", "tools_for"]

@@ -17,10 +17,15 @@ from server.errors import BadInputError
 from server.ports import Tool, ToolCall
 from server.queue import Run
 
-TOOLS: Sequence[Tool] = [tool_of(name, skill) for name, skill in SKILLS.items()]
 # A model that goes on and on has lost its way.
 MOST_CALLS = 10
 MOST_FOUND = 4
+
+
+def tools_for(stages: Sequence[str]) -> Sequence[Tool]:
+    """Return the tools of a business whose pipeline has these stages; a model told them makes none up."""
+    choices = {"stage": stages} if stages else {}
+    return [tool_of(name, skill, choices) for name, skill in SKILLS.items()]
 
 
 class Skills:
@@ -30,9 +35,7 @@ class Skills:
         self._run = run
         self._occasion = occasion
         self._calls: Counter[str] = Counter()
-        # A model that is told the stages' names makes none up.
-        choices = {"stage": occasion.stages} if occasion.stages else {}
-        self.tools: Sequence[Tool] = [tool_of(name, skill, choices) for name, skill in SKILLS.items()]
+        self.tools: Sequence[Tool] = tools_for(occasion.stages)
 
     async def use(self, call: ToolCall) -> Deed:
         """Do what a model asks, unless a run before this one did; what cannot be done is told, not raised."""

@@ -46,6 +46,7 @@ async def test_a_trial_s_tools_only_rehearse(shop):
 
     assert await shop.look("SELECT answer FROM assistant_trial") == "I have set a reminder."
     assert await shop.look("SELECT details #>> '{tools,0,tool}' FROM assistant_trial") == "set_reminder"
+    assert any("enum" in tool.parameters["properties"].get("stage", {}) for tool in shop.model.tools)
     for table in ("reminder", "assistant_tool_call"):
         assert await shop.look(f"SELECT count(*) FROM {table}") == 0
 
