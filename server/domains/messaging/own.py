@@ -143,7 +143,7 @@ async def fold(
         return
     if refused is not None:
         await refusing.follow(session, message, refused)
-    if refused is None or refused.meaning not in refusing.CALLS_NOBODY:
+    if refusing.calls_person(message, refused):
         await queries.mark_needs_person(session, message.conversation_id)
 
 

@@ -13,7 +13,9 @@ from server.domains.messaging.consents import note_refused
 from server.domains.messaging.models import Message
 from server.errors import ProviderRefusedError, Refusal
 
-# A refusal of these calls nobody: the provider itself decided, and the customer is not waiting.
+# A refusal of these calls nobody, unless it is of an answer: the provider itself decided, and the customer is
+# not waiting. One that Meta caps (131049) might go a day later, and is not sent again by itself: a day late
+# an answer is wrong and an offer is stale. Its reason is shown, and whoever wrote it may send it again.
 CALLS_NOBODY = frozenset({Refusal.CAPPED, Refusal.OPTED_OUT})
 SINCE = {
     Refusal.WINDOW_CLOSED: "window_closed_at",
@@ -43,6 +45,11 @@ def read_report(details: Mapping[str, Any]) -> Refused:
     told = details.get("meaning")
     meaning = Refusal(told) if told in set(Refusal) else Refusal.OTHER
     return Refused(meaning, str(details.get("code") or ""))
+
+
+def calls_person(message: Message, refused: Refused | None) -> bool:
+    """Tell whether a person has to look at a message that did not arrive: a customer waits for an answer."""
+    return refused is None or refused.meaning not in CALLS_NOBODY or message.answers_message_id is not None
 
 
 async def follow(session: Session, message: Message, refused: Refused) -> None:

@@ -93,6 +93,20 @@ async def test_a_refusal_is_kept_with_its_meaning(windowed, meaning, column, cal
     assert await windowed.look("SELECT details ->> 'refusal' FROM message WHERE author = 'person'") == meaning
 
 
+@pytest.mark.parametrize("meaning", [Refusal.CAPPED, Refusal.OPTED_OUT])
+async def test_to_an_answer_that_is_refused_a_person_is_called_and_it_is_not_sent_again(windowed, meaning):
+    windowed.phone.answers = [ProviderRefusedError("a limit of Meta's", meaning=meaning, code="131049")]
+    sent = len(windowed.phone.texts)
+    await windowed.deliver(windowed.says(PRICE_QUESTION))
+    await windowed.settle()
+    await windowed.engine.look.execute("UPDATE job SET due_at = now() WHERE state = 'ready'")
+    await windowed.settle()
+
+    assert len(windowed.phone.texts) == sent + 1
+    assert await last(windowed) == ("assistant", "failed", "a limit of Meta's")
+    assert await windowed.look("SELECT needs_person FROM conversation")
+
+
 async def test_a_window_that_the_provider_says_is_closed_stays_so_until_the_customer_writes(windowed):
     windowed.phone.answers = [ProviderRefusedError("no", meaning=Refusal.WINDOW_CLOSED, code="131047")]
     await write(windowed)
