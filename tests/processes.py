@@ -215,9 +215,9 @@ class Installation:
     async def behave(self, **how: Any) -> None:
         """Say how the bridge answers next; `provider` names another."""
         # What is to happen to a sending must not be used up by a mark that an answer is being written.
-        told = {"provider": "whatsapp_bridge"} | ({"path": "/send"} if "times" in how else {}) | how
-        if told["provider"] != "whatsapp_bridge" and "path" not in how:
-            del told["path"]
+        told = {"provider": "whatsapp_bridge"} | how
+        if told["provider"] == "whatsapp_bridge" and "times" in how:
+            told.setdefault("path", "/send")
         answer = await self.simulator.post("/sim/behaviour", json=told)
         answer.raise_for_status()
 
