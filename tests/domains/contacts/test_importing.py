@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.domains import contacts
-from server.domains.contacts import sheets
+from server.domains.contacts import importing, sheets
 from server.errors import BadInputError
 from server.jobs import lead_import_rows_job
 from tests.engine import BUSINESS, Queue, open_engine
@@ -70,6 +70,17 @@ async def test_its_progress_is_told_from_its_rows(engine, clean_database):
     )
     assert row["progress_share"] == 1000
     assert '"total": 250' in row["progress"]
+
+
+async def test_where_each_row_takes_long_a_slice_ends_in_time(engine, clean_database, monkeypatch):
+    monkeypatch.setattr(importing, "SLICE_S", 0.0)
+    import_id = await bring(engine, "phone\n0501234561\n0501234562\n0501234563\n")
+
+    await Queue(engine, clean_database).drain()
+
+    slices = "SELECT count(DISTINCT xmin::text) FROM lead_import_row WHERE state = 'added'"
+    assert await engine.look.fetchval(slices) == 3
+    assert (await read(engine, import_id)).state == "done"
 
 
 async def test_no_other_business_reads_a_file(engine):
