@@ -36,7 +36,8 @@ async def read_file(request: Request) -> UploadedFile:
         raise _invalid() from None
     headers = await form.until_file()
     _, named = parse_options_header(headers.get("content-disposition", ""))
-    name = named.get(b"filename", b"").decode("utf-8", "replace")
+    # Browsers write a quotation mark so, common in Hebrew names (HTML, "multipart form data").
+    name = named.get(b"filename", b"").decode("utf-8", "replace").replace("%22", '"')
     return UploadedFile(name, headers.get("content-type", ""), form.content())
 
 

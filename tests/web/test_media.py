@@ -114,7 +114,7 @@ async def test_a_file_that_cannot_be_kept_is_refused_with_a_sentence(dana, kept)
     assert [one for one in kept.rglob("*") if one.is_file()] == []
 
 
-@pytest.mark.parametrize("name", ["מחירון.png", "résumé 📄.png", "a\u202egnp.png"])
+@pytest.mark.parametrize("name", ["מחירון.png", 'דו"ח.png', "résumé 📄.png", "a\u202egnp.png"])
 async def test_a_file_keeps_the_name_that_its_sender_gave_it(dana, kept, name):
     token = form_token(await dana.get("/inbox"))
     files = {"file": (f"C:\\fakepath\\{name}", PNG, "image/png")}
