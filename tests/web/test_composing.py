@@ -143,6 +143,18 @@ async def test_an_owner_keeps_quick_replies_and_says_how_long_a_takeover_lasts(d
     assert "We open at &lt;8&gt;." in (await dana.get(f"/inbox/{conversation_id}")).text
 
 
+async def test_an_owner_says_whether_customers_see_that_they_are_read(dana):
+    csrf = form_token(await dana.get("/settings/answers"))
+    is_ticked = []
+
+    for told in ({"minutes": "30"}, {"minutes": "30", "shows_reading": "on"}):
+        await dana.post("/settings/answers", data={"csrf": csrf} | told)
+        shown = (await dana.get("/settings/answers")).text
+        is_ticked.append('name="shows_reading" type="checkbox" checked' in shown)
+
+    assert is_ticked == [False, True]
+
+
 def test_until_tomorrow_morning_is_eight_by_the_businesses_clock():
     now = datetime(2026, 3, 26, 22, 30, tzinfo=UTC)
 

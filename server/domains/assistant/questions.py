@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from server.domains.assistant.vocabulary import (
     GREETING_CORES,
@@ -143,11 +144,14 @@ def _is_hebrew(word: str) -> bool:
     return "\u05d0" <= word[0] <= "\u05ea"
 
 
+# The words of a business's entries are looked at with every answer.
+@lru_cache(maxsize=10_000)
 def _kin_of(word: str) -> tuple[str, ...]:
     roots = set(_without_prefixes(word)) if _is_hebrew(word) else {word}
     return next((kin for kin in KIN if not roots.isdisjoint(kin)), ())
 
 
+@lru_cache(maxsize=10_000)
 def _term(word: str, kin: tuple[str, ...]) -> Term:
     return Term(word=word, forms=_either(_forms(word)), kin=_either(_kin_forms(kin)))
 

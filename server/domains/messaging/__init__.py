@@ -13,6 +13,7 @@ from server.domains.messaging.connecting import (
 from server.domains.messaging.doors import Door, Doors, UnknownChannelError, WrongTokenError
 from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
 from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
+from server.domains.messaging.marking import choose_reading, shows_reading
 from server.domains.messaging.models import (
     Channel,
     Conversation,
@@ -78,6 +79,7 @@ __all__ = [
     "call_if_in_doubt",
     "call_person",
     "choose_approval",
+    "choose_reading",
     "close_stale_sessions",
     "connect_bridge",
     "connect_cloud",
@@ -106,5 +108,6 @@ __all__ = [
     "send_again",
     "send_letter",
     "show_settled",
+    "shows_reading",
     "sync_templates",
 ]

@@ -30,6 +30,10 @@ ORDER BY message.id LIMIT 1
 """
 
 
+SHOWS = "SELECT shows_reading FROM business WHERE id = :business_id ORDER BY id LIMIT 1"
+SHOW = "UPDATE business SET shows_reading = :shows WHERE id = :business_id"
+
+
 @dataclass(frozen=True)
 class Mark:
     """The message that is being answered, as its provider calls it, and where it came from."""
@@ -52,6 +56,17 @@ async def read_mark(session: Session, outside: Outside, question: Question) -> M
         return None
     account = await find_account(session, question.channel_id, outside.open_secret)
     return Mark(outside.channels[question.channel_kind], account, question.address, provider_id)
+
+
+async def shows_reading(session: Session, business_id: int) -> bool:
+    """Tell whether a business lets its customers see that they are read and being answered."""
+    found: bool = (await session.execute(text(SHOWS), {"business_id": business_id})).scalar_one()
+    return found
+
+
+async def choose_reading(session: Session, business_id: int, *, shows: bool) -> None:
+    """Keep whether it does."""
+    await session.execute(text(SHOW), {"business_id": business_id, "shows": shows})
 
 
 @asynccontextmanager
