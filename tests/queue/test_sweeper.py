@@ -90,7 +90,7 @@ async def test_a_job_whose_process_died_three_times_is_quarantined(engine):
         await engine.look.execute("UPDATE job SET lease_until = now() - interval '1 second'")
         await engine.sweeper.sweep()
 
-    row = await engine.look.fetchrow("SELECT state, deaths, reason FROM job")
+    row = await engine.look.fetchrow("SELECT state, deaths, reason FROM job WHERE id = $1", job_id)
     assert (row["state"], row["deaths"]) == ("quarantined", 3)
     assert row["reason"] == "its process died 3 times"
     outcomes = await engine.look.fetch("SELECT outcome FROM job_attempt ORDER BY token")

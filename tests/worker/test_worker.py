@@ -84,7 +84,8 @@ async def test_a_failing_job_is_tried_by_its_limit_then_failed_and_in_rqs_regist
 
         assert tries == [1, 2, 3]
         assert FailedJobRegistry("default", connection=rq).get_job_ids() == [f"{job_id}-3"]
-        assert await engine.look.fetchval("SELECT reason FROM job") == "ZeroDivisionError"
+        reason = await engine.look.fetchval("SELECT reason FROM job WHERE id = $1", job_id)
+        assert reason == "ZeroDivisionError"
 
 
 async def sweeping_until(engine, job_id, state):
