@@ -149,10 +149,14 @@ class OutgoingText:
 
 @dataclass(frozen=True)
 class OutgoingMedia:
-    """A file to send: kind is image, video, audio, voice or document; `content` holds its bytes."""
+    """A file to send: kind is image, video, audio, voice or document.
+
+    Its `chunks` have `size_bytes` in all, and come once: they are read from the storage as they go.
+    """
 
     kind: EventKind
-    content: bytes = field(repr=False)
+    chunks: AsyncIterator[bytes] = field(repr=False)
+    size_bytes: int
     mimetype: str
     file_name: str = ""
     caption: str | None = None

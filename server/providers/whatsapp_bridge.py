@@ -6,7 +6,6 @@ They ignore `idempotencyKey`: whatever may have reached one is never sent a seco
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,16 +25,13 @@ from server.ports import (
     Json,
     ListedTemplate,
     Outgoing,
-    OutgoingMedia,
-    OutgoingReaction,
-    OutgoingTemplate,
-    OutgoingText,
     RawEvent,
 )
 from server.providers.answers import json_object, refuse_unless_there, retry_after_s
 from server.providers.loose_json import count_of
 from server.providers.raw_events import usable_id
 from server.providers.whatsapp_bridge_files import file_address, opened
+from server.providers.whatsapp_bridge_messages import body_of, id_of, name_of
 from server.providers.whatsapp_bridge_reading import read
 from server.providers.whatsapp_bridge_splitting import split
 
@@ -55,15 +51,7 @@ REFUSALS: Mapping[int, str] = {
     413: "says the message is too long: send it in parts",
     422: "cannot send this message: check the customer's number",
 }
-# A bridge's body may have 50 MB, and base64 makes a file a third larger.
-MOST_FILE_BYTES = 36 * 2**20
 CHUNK_BYTES = 64 * 1024
-TYPES: Mapping[EventKind, str] = {
-    EventKind.IMAGE: "image",
-    EventKind.VIDEO: "video",
-    EventKind.AUDIO: "audio",
-    EventKind.VOICE: "audio",
-}
 TIMED_OUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
@@ -85,16 +73,15 @@ class WhatsappBridge:
 
     async def send(self, account: ChannelAccount, outgoing: Outgoing, *, to: str, key: str) -> Accepted:
         """Send one thing; `key` travels along as `idempotencyKey` and names the call in the bridge's log."""
-        told = _told(outgoing, account)
-        answer = await self._post(
-            account, "send", told | {"to": to, "idempotencyKey": key, "tenantId": account.tenant}
-        )
+        addressed = {"to": to, "idempotencyKey": key, "tenantId": account.tenant}
+        answer = await self._post(account, "send", *body_of(outgoing, account, addressed))
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
         message_id = usable_id(json_object(answer).get("messageId"))
         if answer.status_code != OK or message_id is None:
             raise ProviderUnknownError(
-                f"{_name(account)} answered without a message id: it may have been sent", account=_id(account)
+                f"{name_of(account)} answered without a message id: it may have been sent",
+                account=id_of(account),
             )
         return Accepted(message_id)
 
@@ -111,7 +98,7 @@ class WhatsappBridge:
     ) -> None:
         """Show the customer that an answer is being written."""
         body = {"jid": to, "typing": True, "tenantId": account.tenant}
-        answer = await self._post(account, "sendTyping", body)
+        answer = await self._post(account, "sendTyping", json.dumps(body).encode())
         if answer.status_code >= FIRST_REDIRECT:
             _raise_refusal(answer, account)
 
@@ -126,7 +113,7 @@ class WhatsappBridge:
         # Nobody calls the bridge's own verbs by way of a file's address: the secret stays here.
         try:
             async with self._http.stream("GET", url, timeout=TIMEOUT) as answer:
-                refuse_unless_there(answer, account, name=_name(account))
+                refuse_unless_there(answer, account, name=name_of(account))
                 chunks, size = answer.aiter_bytes(CHUNK_BYTES), count_of(answer.headers.get("content-length"))
                 if key is not None:
                     chunks, size = opened(chunks, key, EventKind(media.get("kind", "document"))), None
@@ -134,18 +121,21 @@ class WhatsappBridge:
                 yield IncomingFile(mimetype, size, chunks)
         except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as error:
             raise ProviderDownError(
-                f"{_name(account)}: the file broke off ({type(error).__name__})", account=_id(account)
+                f"{name_of(account)}: the file broke off ({type(error).__name__})", account=id_of(account)
             ) from error
 
-    async def _post(self, account: ChannelAccount, verb: str, body: Mapping[str, object]) -> httpx.Response:
+    async def _post(
+        self, account: ChannelAccount, verb: str, content: bytes | AsyncIterator[bytes], size_bytes: int = 0
+    ) -> httpx.Response:
         # A kept connection that the bridge has just closed would leave us guessing whether it was sent.
         told = {
             "Connection": "close",
             "Content-Type": "application/json",
             "X-Internal-Secret": account.secret,
         }
+        if size_bytes:
+            told["Content-Length"] = str(size_bytes)
         headers = httpx.Headers(told, encoding="utf-8")
-        content = json.dumps(body).encode()
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
                 return await self._http.post(
@@ -153,46 +143,20 @@ class WhatsappBridge:
                 )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderDownError(
-                f"{_name(account)} cannot be reached: is it running?", account=_id(account)
+                f"{name_of(account)} cannot be reached: is it running?", account=id_of(account)
             ) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise ProviderRefusedError(
-                f"{_name(account)} has an address or a secret that cannot be used: connect the channel again",
-                account=_id(account),
+                f"{name_of(account)} has an address or a secret that cannot be used:"
+                " connect the channel again",
+                account=id_of(account),
             ) from error
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
             raise ProviderUnknownError(
-                f"{_name(account)} broke off before it answered, and may have sent the message"
+                f"{name_of(account)} broke off before it answered, and may have sent the message"
                 f" ({type(error).__name__})",
-                account=_id(account),
+                account=id_of(account),
             ) from error
-
-
-def _told(outgoing: Outgoing, account: ChannelAccount) -> dict[str, object]:
-    match outgoing:
-        # A bridge has no field for a quote: the words arrive without it.
-        case OutgoingText(text=text):
-            return {"type": "text", "text": text}
-        # A bridge knows no templates: the customer reads the same words.
-        case OutgoingTemplate(text=text):
-            return {"type": "text", "text": text}
-        case OutgoingMedia():
-            return _file(outgoing, account)
-        case OutgoingReaction():
-            raise ProviderRefusedError(f"{_name(account)} cannot send reactions", account=_id(account))
-
-
-def _file(media: OutgoingMedia, account: ChannelAccount) -> dict[str, object]:
-    if len(media.content) > MOST_FILE_BYTES:
-        raise ProviderRefusedError(
-            f"{_name(account)} takes files of {MOST_FILE_BYTES // 2**20} MB at most", account=_id(account)
-        )
-    told = {
-        "data": base64.b64encode(media.content).decode(),
-        "mimetype": media.mimetype,
-        "filename": media.file_name,
-    }
-    return {"type": TYPES.get(media.kind, "document"), "media": told, "caption": media.caption or ""}
 
 
 def _url(account: ChannelAccount, verb: str) -> str:
@@ -210,26 +174,26 @@ def _url(account: ChannelAccount, verb: str) -> str:
 
 def _raise_refusal(answer: httpx.Response, account: ChannelAccount) -> None:
     """Raise what an answer of 300 or more means; only the bridge's own word proves that nothing was sent."""
-    status, name = answer.status_code, _name(account)
+    status, name = answer.status_code, name_of(account)
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise ProviderBusyError(
-            f"{name} asks to slow down", retry_after_s=retry_after_s(answer), account=_id(account)
+            f"{name} asks to slow down", retry_after_s=retry_after_s(answer), account=id_of(account)
         )
     if status == httpx.codes.REQUEST_TIMEOUT:
-        raise ProviderDownError(f"{name} did not receive the whole message", account=_id(account))
+        raise ProviderDownError(f"{name} did not receive the whole message", account=id_of(account))
     if status < FIRST_REFUSAL:
         raise ProviderRefusedError(
-            f"{name} moved elsewhere: check the channel's address", account=_id(account)
+            f"{name} moved elsewhere: check the channel's address", account=id_of(account)
         )
     if status < FIRST_FAULT:
         words = REFUSALS.get(status, f"refused the message (status {status})")
-        raise ProviderRefusedError(f"{name} {words}", account=_id(account))
+        raise ProviderRefusedError(f"{name} {words}", account=id_of(account))
     if _says_not_sent(answer):
         raise ProviderDownError(
-            f"{name} could not send just now: is WhatsApp connected?", account=_id(account)
+            f"{name} could not send just now: is WhatsApp connected?", account=id_of(account)
         )
     raise ProviderUnknownError(
-        f"{name} failed with status {status}: it may have been sent", account=_id(account)
+        f"{name} failed with status {status}: it may have been sent", account=id_of(account)
     )
 
 
@@ -240,11 +204,3 @@ def _says_not_sent(answer: httpx.Response) -> bool:
     # The bridge's own time limit ends its waiting, not WhatsApp's sending.
     timed_out = TIMED_OUT.search(str(body.get("message", "")))
     return answer.status_code == FIRST_FAULT and body.get("error") == "send_failed" and not timed_out
-
-
-def _name(account: ChannelAccount) -> str:
-    return f"The WhatsApp bridge of business {account.business_id}"
-
-
-def _id(account: ChannelAccount) -> str:
-    return str(account.channel_id)

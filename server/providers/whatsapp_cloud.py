@@ -31,6 +31,7 @@ from server.ports import (
 from server.providers.answers import json_object, refuse_unless_there
 from server.providers.loose_json import list_of, long_of, object_of, text_of
 from server.providers.raw_events import usable_id
+from server.providers.streams import form_with
 from server.providers.whatsapp_cloud_errors import error_of
 from server.providers.whatsapp_cloud_files import may_hold_files
 from server.providers.whatsapp_cloud_messages import LONGEST_KEY, message_of, recipient_of
@@ -160,15 +161,13 @@ class WhatsappCloud:
 
     async def _upload(self, account: ChannelAccount, media: OutgoingMedia) -> str:
         """Return Meta's id of a file; nothing is sent to anybody yet, so any failure may be tried again."""
-        files = {"file": (media.file_name or "file", media.content, media.mimetype)}
-        told = {"messaging_product": "whatsapp", "type": media.mimetype}
+        headers, body = form_with(media, {"messaging_product": "whatsapp", "type": media.mimetype})
         try:
             async with asyncio.timeout(UPLOAD_TIMEOUT_S):
                 answer = await self._http.post(
                     f"{self._root}/{account.account_id}/media",
-                    data=told,
-                    files=files,
-                    headers=_bearer(account),
+                    content=body,
+                    headers=_bearer(account) | headers,
                     timeout=httpx.Timeout(UPLOAD_TIMEOUT_S, connect=5.0),
                 )
         except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, TimeoutError) as error:

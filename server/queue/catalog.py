@@ -21,8 +21,9 @@ class WebhookProcess:
     event_id: UUID
 
 
-# In the lane of its conversation, so that what a person writes keeps its place among the answers.
-@job(queue="default", urgency=Urgency.REPLY, timeout_s=90)
+# In the lane of its conversation, so that what a person writes keeps its place among the answers. A hundred
+# megabytes are handed over within the provider's two minutes, or not at all.
+@job(queue="default", urgency=Urgency.REPLY, timeout_s=180)
 @dataclass(frozen=True)
 class MessageSend:
     """Send one message that a person, or a program of theirs, asked for; `tries` counts their asking."""

@@ -219,10 +219,28 @@ async def test_a_text_arrives_word_for_word(line: Line, text: str) -> None:
     assert bubble["text"] == text
 
 
-async def test_a_file_arrives_with_its_words(line: Line) -> None:
-    photo = OutgoingMedia(EventKind.IMAGE, door_photo(), "image/png", "door.png", caption="הדלת")
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    # Not by threes: letters of base64 span them.
+    for start in range(0, len(content), 1_000):
+        yield content[start : start + 1_000]
 
-    await line.send(photo)
+
+def photo(**more: Any) -> OutgoingMedia:
+    content = door_photo()
+    told = {"mimetype": "image/png", "file_name": "door.png", "caption": "הדלת"} | more
+    return OutgoingMedia(EventKind.IMAGE, pieces(content), len(content), **told)
+
+
+@pytest.mark.parametrize("file_name", ['דלת "א".png', "a\r\nb: c.png", "", "x" * 200])
+async def test_a_files_name_breaks_nothing(line: Line, file_name: str) -> None:
+    await line.send(photo(file_name=file_name))
+
+    [bubble] = await line.shown()
+    assert (await line.world.client.get(bubble["url"])).content == door_photo()
+
+
+async def test_a_file_arrives_with_its_words(line: Line) -> None:
+    await line.send(photo())
 
     [bubble] = await line.shown()
     assert (bubble["kind"], bubble["text"]) == ("image", "הדלת")

@@ -21,7 +21,7 @@ from server.domains.media.service import (
     fetch_again,
     forget,
     keep_upload,
-    read_whole,
+    opened,
     sent_as,
     settle,
 )
@@ -50,7 +50,7 @@ __all__ = [
     "get_file",
     "hold",
     "keep_upload",
-    "read_whole",
+    "opened",
     "sent_as",
     "served_as",
     "settle",

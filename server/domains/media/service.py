@@ -6,8 +6,9 @@ that dies leaves behind is known by a row, and a second run writes over what the
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,9 +34,11 @@ from server.errors import BadInputError, ProviderRefusedError
 from server.ports import IncomingFile, Outside
 from server.queue import enqueue
 from server.queue.catalog import MediaFetch
-from server.storages import MediaLimits, MediaStorage
+from server.storages import MediaLimits, MediaStorage, StoredFile
 
 MOST_UNSENT = 200
+# What a stranger says goes into a request of ours: no line may end in it.
+MIMETYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w-]+=[\w.+-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,22 @@ async def forget(session: Session, message_id: UUID) -> None:
     await queries.forget_of(session, message_id, DELETED)
 
 
-async def read_whole(storage: MediaStorage, file: MediaFile) -> bytes:
-    """Return all of a stored file, for a provider that takes nothing less; KeyError where it is gone."""
-    async with storage.open(file.business_id, file.id) as opened:
-        return b"".join([chunk async for chunk in opened.chunks])
+@asynccontextmanager
+async def opened(storage: MediaStorage, file: MediaFile) -> AsyncIterator[StoredFile]:
+    """Read a stored file, chunk by chunk; BadInputError `media_gone` where the storage has it no more."""
+    async with AsyncExitStack() as stack:
+        try:
+            stored = await stack.enter_async_context(storage.open(file.business_id, file.id))
+        except KeyError:
+            raise BadInputError("media_gone", "The file is not there any more: choose it again.") from None
+        yield stored
 
 
 def sent_as(file: MediaFile) -> str:
     """Return the type that a provider is told: what the bytes say, where they say it."""
     if file.mimetype in {None, OCTETS, ARCHIVE}:
-        return file.mimetype_told or OCTETS
+        told = file.mimetype_told or OCTETS
+        return told if MIMETYPE.fullmatch(told) else OCTETS
     return file.mimetype or OCTETS
 
 

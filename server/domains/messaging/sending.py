@@ -10,7 +10,6 @@ from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver
 from server.domains.messaging.models import Channel, Conversation, Message
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
-from server.errors import BadInputError
 from server.log import get_logger
 from server.ports import (
     DeliveryStatus,
@@ -22,6 +21,7 @@ from server.ports import (
     OutgoingText,
 )
 from server.queue import EffectState, GivenUp, Run, find_effect, give_up_effects, plan_effect
+from server.storages import StoredFile
 
 log = get_logger(__name__)
 
@@ -47,8 +47,12 @@ async def send_letter(run: Run, message_id: UUID) -> None:
             job_id=run.job_id,
         )
         file = await media.find_file_of(session, message_id)
-    outgoing = _outgoing(message) if file is None else await _with_file(run, message, file)
-    await deliver(run, parcel, outgoing, also=_nothing_more)
+    if file is None:
+        await deliver(run, parcel, _outgoing(message), also=_nothing_more)
+        return
+    # Opened before the provider is called: a storage that is away says nothing of the channel.
+    async with media.opened(run.outside.media, file) as stored:
+        await deliver(run, parcel, _with_file(message, file, stored), also=_nothing_more)
 
 
 async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) -> None:
@@ -98,15 +102,12 @@ def _outgoing(message: Message) -> Outgoing:
             return OutgoingText(words, message.quoted_provider_id)
 
 
-async def _with_file(run: Run, message: Message, file: media.MediaFile) -> OutgoingMedia:
-    """Return a message with its file, read outside any transaction; raise ProviderDownError to try again."""
-    try:
-        content = await media.read_whole(run.outside.media, file)
-    except KeyError:
-        raise BadInputError("media_gone", "The file is not there any more: choose it again.") from None
+def _with_file(message: Message, file: media.MediaFile, stored: StoredFile) -> OutgoingMedia:
+    """Return a message with its file, whose bytes are read as they go."""
     return OutgoingMedia(
         kind=EventKind(file.kind),
-        content=content,
+        chunks=stored.chunks,
+        size_bytes=stored.size_bytes,
         mimetype=media.sent_as(file),
         file_name=file.file_name or "",
         caption=message.text,

@@ -41,11 +41,11 @@ class Camera(Phone):
     fetched: int = 0
     told_bytes: int | None = None
 
-    posted: list[OutgoingMedia] = field(default_factory=list)
+    posted: list[tuple[OutgoingMedia, bytes]] = field(default_factory=list)
 
     async def send(self, account, outgoing, *, to, key):
         if isinstance(outgoing, OutgoingMedia):
-            self.posted.append(outgoing)
+            self.posted.append((outgoing, b"".join([chunk async for chunk in outgoing.chunks])))
         return await super().send(account, outgoing, to=to, key=key)
 
     def read(self, payload):
@@ -304,7 +304,8 @@ async def test_a_file_that_a_person_chose_is_what_its_bytes_say_and_goes_with_on
 
     assert (picture.kind, picture.file_name, page.kind) == ("image", "door.png", "document")
     assert (taken[0] is not None, taken[1]) == (True, None)
-    assert await media.read_whole(album.outside.media, picture) == PNG
+    async with media.opened(album.outside.media, picture) as stored:
+        assert b"".join([chunk async for chunk in stored.chunks]) == PNG
 
 
 async def test_a_person_sends_the_file_they_chose_once_and_as_what_it_is(album):
@@ -325,14 +326,35 @@ async def test_a_person_sends_the_file_they_chose_once_and_as_what_it_is(album):
             message_id = await ask_to_send(session, letter)
     await album.settle()
 
-    [sent] = album.camera.posted
-    assert (sent.kind, sent.content, sent.mimetype) == (EventKind.IMAGE, PNG, "image/png")
+    [(sent, content)] = album.camera.posted
+    assert (sent.kind, content, sent.size_bytes) == (EventKind.IMAGE, PNG, len(PNG))
+    assert sent.mimetype == "image/png"
     assert (sent.caption, sent.file_name) == ("Here is the door", "door.png")
     row = await album.rows("SELECT kind, status FROM message WHERE id = $1", message_id)
     assert row == [("image", "sent")]
     with pytest.raises(BadInputError, match="choose it again"):
         async with album.engine.api.transaction(BUSINESS) as session:
             await ask_to_send(session, replace(letter, client_key="another"))
+
+
+async def test_a_file_that_the_storage_lost_is_not_sent_and_says_so(album):
+    await album.deliver(album.says("Hello"))
+    await album.settle()
+    chosen = await upload(album, PNG)
+    await album.outside.media.remove(BUSINESS, chosen.id)
+    letter = Letter(
+        business_id=BUSINESS,
+        conversation_id=await album.look("SELECT id FROM conversation"),
+        client_key="once",
+        kind=EventKind.DOCUMENT,
+        media_id=chosen.id,
+    )
+    async with album.engine.api.transaction(BUSINESS) as session:
+        await ask_to_send(session, letter)
+    await album.settle()
+
+    assert album.camera.posted == []
+    assert await album.look("SELECT status FROM message WHERE author = 'person'") == "failed"
 
 
 async def test_a_picture_over_whatsapps_limit_goes_as_a_document(album):
