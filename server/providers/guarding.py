@@ -21,10 +21,14 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
-# Beside what Python's table calls not global: shared by carriers, translated, or never a host's own.
+# Beside what Python's table calls not global: shared by carriers, translated, or never a host's own. `::/96`
+# has IPv4 addresses in it, and a house that translates by itself does so under 64:ff9b:1::/48 (RFC 8215).
 NEVER = tuple(
     ipaddress.ip_network(one)
-    for one in ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "fec0::/10", "100::/64")
+    for one in (
+        *("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),
+        *("::/96", "64:ff9b:1::/48", "100::/64", "fec0::/10"),
+    )
 )
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 LAST_32 = (1 << 32) - 1
