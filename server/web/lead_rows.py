@@ -18,7 +18,7 @@ MEMBER = "member "
 ACTORS = frozenset(
     {"system", "assistant", "proof", "form", "import", "message", "provider", "refusal", "member"}
 )
-SOURCES = frozenset({"whatsapp", "form", "import", "call", "assistant"})
+SOURCES = frozenset({"whatsapp", "form", "import", "call", "assistant", "member"})
 
 
 class LeadShape:
@@ -26,6 +26,7 @@ class LeadShape:
 
     def __init__(self, visit: MemberVisit, names: Mapping[UUID, str] | None = None) -> None:
         self._words = visit.words
+        self._user_id = visit.login.user_id
         self._zone = zone_of(visit.login.time_zone)
         self._names = names or {}
 
@@ -65,6 +66,7 @@ class LeadShape:
             "amount": amount(lead.value_minor) if lead else "",
             "currency": (lead.currency if lead else None) or "ILS",
             "owner": self._names.get(lead.owner_id, "") if lead and lead.owner_id else "",
+            "is_mine": lead is not None and lead.owner_id == self._user_id,
             "identities": [(self._words(f"leads.kind.{kind}"), value) for kind, value in person.identities],
             "activities": [self._activity(row) for row in person.activities],
             "consents": [self._consent(row) for row in person.consents],

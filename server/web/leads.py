@@ -25,9 +25,11 @@ CARDS = 40
 MOST_PAGES = 10_000
 MOST_DIGITS = 18
 CURRENCY = re.compile("[A-Za-z]{3}")
+# Through whom something came to the ledgers: a member, by hand.
+MEMBER = "member"
 SAID = frozenset({"moved", "noted", "saved", "merged", "parted", "dismissed", "consent"})
 
-Deed: TypeAlias = Callable[[Session, MemberVisit, UUID], Awaitable[str]]
+Deed: TypeAlias = Callable[[Session, MemberVisit, contacts.Person], Awaitable[str]]
 
 
 async def show_leads(request: Request, visit: MemberVisit) -> Response:
@@ -141,16 +143,17 @@ def amount_minor(told: str) -> int | None:
 
 
 async def _do(request: Request, visit: MemberVisit, deed: Deed) -> Response:
-    contact_id, business_id = request.path_params["contact_id"], visit.login.business_id
+    business_id = visit.login.business_id
     try:
         async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
-            if await contacts.read_person(session, contact_id) is None:
+            person = await contacts.read_person(session, request.path_params["contact_id"])
+            if person is None:
                 return problem(visit, 404, "lead")
-            said = await deed(session, visit, contact_id)
+            said = await deed(session, visit, person)
     except BadInputError as error:
         return _refused(visit, error)
-    back = visit.form.get("back", "")
-    where = f"{PATH}/board" if back == "board" else f"{PATH}/{contact_id}?said={said}"
+    is_of_board = visit.form.get("back") == "board"
+    where = f"{PATH}/board" if is_of_board else f"{PATH}/{person.contact_id}?said={said}"
     return RedirectResponse(where, 303)
 
 
@@ -164,53 +167,70 @@ def _refused(visit: MemberVisit, error: BadInputError) -> Response:
     )
 
 
-async def _move(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
-    await contacts.move_lead(session, contact_id, visit.form.get("stage", ""), actor=by(visit))
+async def _move(session: Session, visit: MemberVisit, person: contacts.Person) -> str:
+    await _make_lead(session, visit, person)
+    await contacts.move_lead(session, person.contact_id, visit.form.get("stage", ""), actor=by(visit))
     return "moved"
 
 
-async def _note(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
-    await contacts.add_note(session, contact_id, visit.form.get("note", ""), actor=by(visit))
+async def _note(session: Session, visit: MemberVisit, person: contacts.Person) -> str:
+    await contacts.add_note(session, person.contact_id, visit.form.get("note", ""), actor=by(visit))
     return "noted"
 
 
-async def _save(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
-    told = {name: visit.form.get(name, "") for name in ("name", "email", "phone", "city")}
-    await contacts.save_details(session, contact_id, actor=by(visit), **told)
+async def _save(session: Session, visit: MemberVisit, person: contacts.Person) -> str:
+    form = visit.form
+    told = {name: form[name].strip() for name in ("name", "email", "phone", "city") if name in form}
+    await contacts.save_details(session, person.contact_id, actor=by(visit), **told)
+    value_minor, is_mine = amount_minor(form.get("value", "")), form.get("mine") == "yes"
+    # Of who is no lead, details alone are details: what they want, or who sees to it, makes them one.
+    if person.lead or value_minor is not None or form.get("title", "").strip() or is_mine:
+        await _make_lead(session, visit, person)
+        await _save_deal(session, visit, person.contact_id, value_minor)
+        settle = contacts.take_lead if is_mine else contacts.leave_lead
+        await settle(session, person.contact_id, visit.login.user_id)
+    return "saved"
+
+
+async def _save_deal(session: Session, visit: MemberVisit, contact_id: UUID, value_minor: int | None) -> None:
     currency = visit.form.get("currency", "")
     await contacts.set_deal(
         session,
         contact_id,
         title=visit.form.get("title"),
-        value_minor=amount_minor(visit.form.get("value", "")),
+        value_minor=value_minor,
         currency=currency if CURRENCY.fullmatch(currency) else None,
-        owner_id=visit.login.user_id if visit.form.get("mine") == "yes" else None,
         actor=by(visit),
     )
-    return "saved"
 
 
-async def _consent(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
+async def _make_lead(session: Session, visit: MemberVisit, person: contacts.Person) -> None:
+    """Make a lead of who is none, such as somebody whom the owner wrote to first."""
+    if person.lead is None:
+        await contacts.touch_lead(session, person.contact_id, MEMBER, actor=by(visit))
+
+
+async def _consent(session: Session, visit: MemberVisit, person: contacts.Person) -> str:
     value = contacts.GRANTED if visit.form.get("value") == contacts.GRANTED else contacts.WITHDRAWN
     wording = visit.form.get("wording", "")
-    await contacts.note_consent(session, contact_id, value=value, wording=wording, source="member")
+    await contacts.note_consent(session, person.contact_id, value=value, wording=wording, source=MEMBER)
     return "consent"
 
 
-async def _merge(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
+async def _merge(session: Session, visit: MemberVisit, person: contacts.Person) -> str:
     other = uuid_in(visit.form.get("other", ""))
     if other is None:
         raise BadInputError("no_such_contact", "There is no such contact.")
     if visit.form.get("answer") == "merge":
-        await contacts.accept(session, contact_id, other, by=by(visit))
+        await contacts.accept(session, person.contact_id, other, by=by(visit))
         return "merged"
-    await contacts.dismiss(session, visit.login.business_id, contact_id, other, by=by(visit))
+    await contacts.dismiss(session, visit.login.business_id, person.contact_id, other, by=by(visit))
     return "dismissed"
 
 
-async def _part(session: Session, visit: MemberVisit, contact_id: UUID) -> str:
+async def _part(session: Session, visit: MemberVisit, _person: contacts.Person) -> str:
     merge_id = uuid_in(visit.form.get("merge", ""))
-    if merge_id is None or await contacts.read_person(session, contact_id) is None:
+    if merge_id is None:
         raise BadInputError("no_such_merge", "There is no such merge.")
     await contacts.part(session, merge_id, by=by(visit))
     return "parted"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.conftest import form_token
+from server.db import Database
+from server.domains import accounts
+from tests.web.conftest import PASSWORD, form_token
 
 WHERE = "SELECT stage.name FROM lead JOIN lead_stage AS stage ON stage.id = stage_id WHERE contact_id = $1"
 
@@ -13,6 +15,28 @@ WHERE = "SELECT stage.name FROM lead JOIN lead_stage AS stage ON stage.id = stag
 async def maya(shops):
     """A lead of Dana's; returns the contact's id."""
     return await become_lead(shops.dana, "Maya", "+972501234567")
+
+
+@pytest.fixture
+async def eli(site, shops, clean_database):
+    """The browser of Eli, who works at Dana's."""
+    database, business_id = Database(clean_database, role="prosaas_api"), shops.dana.business_id
+    try:
+        async with database.transaction(business_id) as session:
+            user_id = await accounts.create_user(
+                session,
+                email="eli@example.com",
+                name="eli",
+                business_id=business_id,
+                role="member",
+                password=PASSWORD,
+            )
+            link = await accounts.issue_entry_link(session, business_id, user_id)
+    finally:
+        await database.aclose()
+    async with site.visitor() as browser:
+        await browser.get(f"/enter/{link}")
+        yield browser
 
 
 async def become_lead(story, name, phone=None):
@@ -64,6 +88,44 @@ async def test_details_are_kept_and_what_is_wrong_is_said(dana, maya):
     refused = await post(dana, f"/leads/{maya}", f"/leads/{maya}/save", email="no address")
     assert refused.status_code == 400
     assert "no e-mail address" in refused.text
+
+
+async def test_what_is_emptied_is_kept_no_longer(dana, maya):
+    where = f"/leads/{maya}"
+    await post(
+        dana, where, f"{where}/save", name="Maya", email="may@a.example", phone="0501234567", city="Haifa"
+    )
+
+    page = await post(dana, where, f"{where}/save", name="Maya", email="", phone="", city=" ")
+
+    for gone in ("may@a.example", 'value="+972501234567"', "Haifa"):
+        assert gone not in page.text
+    assert 'value="Maya"' in page.text
+
+
+async def test_a_colleague_who_saves_details_does_not_take_the_lead_from_its_owner(dana, eli, maya, shops):
+    where = f"/leads/{maya}"
+    await post(dana, where, f"{where}/save", mine="yes")
+
+    page = await post(eli, where, f"{where}/save", city="Haifa")
+
+    assert "(<bdi>dana</bdi>)" in page.text
+    await post(dana, where, f"{where}/save", city="Haifa")
+    assert "(<bdi>dana</bdi>)" not in (await dana.get(where)).text
+
+
+async def test_details_of_who_is_no_lead_are_kept(dana, shops):
+    await shops.dana.meet("Owner's friend", "+972501111111")
+    contact_id = await shops.dana.connection.fetchval(
+        "SELECT id FROM contact WHERE name = $1", "Owner's friend"
+    )
+    where = f"/leads/{contact_id}"
+
+    page = await post(dana, where, f"{where}/save", city="Haifa")
+    assert page.status_code == 200
+    assert 'value="Haifa"' in page.text
+    page = await post(dana, where, f"{where}/save", city="Haifa", title="A new door")
+    assert 'value="A new door"' in page.text
 
 
 async def test_who_may_be_one_is_suggested_merged_and_parted(dana, maya, shops):

@@ -69,9 +69,11 @@ UPDATE contact SET name = :name, email = :email, told_phone = :told_phone, city 
 """
 COUNTRY = "SELECT country FROM business WHERE id = :business_id ORDER BY id LIMIT 1"
 DEAL = """
-UPDATE lead SET title = :title, value_minor = :value_minor, currency = :currency, owner_id = :owner_id
+UPDATE lead SET title = :title, value_minor = :value_minor, currency = :currency
 WHERE contact_id = :contact_id RETURNING business_id
 """
+TAKE = "UPDATE lead SET owner_id = :user_id WHERE contact_id = :contact_id"
+LEAVE = "UPDATE lead SET owner_id = NULL WHERE contact_id = :contact_id AND owner_id = :user_id"
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,8 @@ async def save_details(
     email: str | None = None,
     phone: str | None = None,
     city: str | None = None,
-) -> dict[str, str]:
-    """Keep what a contact told of themselves, and return what changed; None leaves it as it is.
+) -> dict[str, str | None]:
+    """Keep what a contact told of themselves, and return what changed; None leaves it, "" takes it away.
 
     What was told proves nothing: it becomes no identity, and merges nobody. Raises BadInputError
     `bad_email`, `bad_phone` or `no_such_contact`.
@@ -181,6 +183,7 @@ async def save_details(
     row = (await session.execute(text(DETAILS), {"contact_id": contact_id})).first()
     if row is None:
         raise BadInputError("no_such_contact", "There is no such contact.")
+    wished = {"name": name, "email": email, "told_phone": phone, "city": city}
     told = {
         "name": presentable_name(name),
         "email": _email(email),
@@ -188,7 +191,9 @@ async def save_details(
         "city": " ".join((city or "").split())[:LONGEST_CITY] or None,
     }
     before = {field: getattr(row, field) for field in told}
-    changed = {field: value for field, value in told.items() if value is not None and value != before[field]}
+    changed = {
+        field: value for field, value in told.items() if wished[field] is not None and value != before[field]
+    }
     if changed:
         await session.execute(text(SAVE_DETAILS), before | changed | {"contact_id": contact_id})
         await record(session, contact_id, "details", actor, data={"fields": sorted(changed)})
@@ -202,10 +207,9 @@ async def set_deal(
     title: str | None,
     value_minor: int | None,
     currency: str | None,
-    owner_id: UUID | None,
     actor: str,
 ) -> None:
-    """Set what a lead is about, what it is worth in the currency's minor unit, and whose it is.
+    """Set what a lead is about, and what it is worth in the currency's minor unit.
 
     Raises BadInputError `no_such_lead` or `bad_value`.
     """
@@ -215,11 +219,20 @@ async def set_deal(
         "title": " ".join((title or "").split())[:LONGEST_TITLE] or None,
         "value_minor": value_minor,
         "currency": None if value_minor is None else (currency or "ILS").upper(),
-        "owner_id": owner_id,
     }
     if (await session.execute(text(DEAL), told | {"contact_id": contact_id})).first() is None:
         raise BadInputError("no_such_lead", "This contact is no lead.")
     await record(session, contact_id, "details", actor, data={"fields": ["deal"]})
+
+
+async def take_lead(session: Session, contact_id: UUID, user_id: UUID) -> None:
+    """Make a lead a user's, whoever had it."""
+    await session.execute(text(TAKE), {"contact_id": contact_id, "user_id": user_id})
+
+
+async def leave_lead(session: Session, contact_id: UUID, user_id: UUID) -> None:
+    """Let a lead be nobody's where it is this user's; another one's stays theirs."""
+    await session.execute(text(LEAVE), {"contact_id": contact_id, "user_id": user_id})
 
 
 async def record(
