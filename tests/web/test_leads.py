@@ -128,6 +128,17 @@ async def test_details_of_who_is_no_lead_are_kept(dana, shops):
     assert 'value="A new door"' in page.text
 
 
+async def test_only_two_contacts_of_the_business_are_said_to_be_two(dana, noa, maya, shops):
+    stranger = await become_lead(shops.noa, "Noa's own", "+972502222222")
+    where = f"/leads/{maya}"
+
+    for other in (str(maya), str(stranger), "00000000-0000-0000-0000-000000000000", "nobody"):
+        page = await post(dana, where, f"{where}/merge", other=other, answer="dismiss")
+        assert page.status_code == 400, other
+        assert "not there any more" in page.text or "no such contact" in page.text.lower()
+    assert await shops.dana.connection.fetchval("SELECT count(*) FROM contact_distinct") == 0
+
+
 async def test_who_may_be_one_is_suggested_merged_and_parted(dana, maya, shops):
     other = await become_lead(shops.dana, "Maya from the form")
     await shops.dana.connection.execute(

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.contacts import queries
 from server.domains.contacts.merging import merge, survivor_of
+from server.domains.contacts.models import Contact
 from server.domains.contacts.parting import say_distinct
 from server.errors import BadInputError
 
@@ -78,9 +79,7 @@ async def accept(session: Session, one: UUID, other: UUID, *, by: str) -> UUID:
 
     Raises BadInputError `no_such_contact` where one of them is gone.
     """
-    locked = await queries.lock_contacts(session, [one, other])
-    if len(locked) != len({one, other}) or one == other:
-        raise BadInputError("no_such_contact", "One of these contacts is not there any more.")
+    locked = await _both(session, one, other)
     with_phone = await session.scalar(text(WITH_PHONE), {"ids": [one, other]})
     survivor = survivor_of(locked, with_phone)
     [loser] = [contact for contact in locked if contact.id != survivor.id]
@@ -89,5 +88,16 @@ async def accept(session: Session, one: UUID, other: UUID, *, by: str) -> UUID:
 
 
 async def dismiss(session: Session, business_id: int, one: UUID, other: UUID, *, by: str) -> None:
-    """Note that two contacts are not one person, so that it is not suggested again."""
+    """Note that two contacts are not one person, so that it is not suggested again.
+
+    Raises BadInputError `no_such_contact` where one of them is gone.
+    """
+    await _both(session, one, other)
     await say_distinct(session, business_id, one, other, by=by)
+
+
+async def _both(session: Session, one: UUID, other: UUID) -> list[Contact]:
+    locked = await queries.lock_contacts(session, [one, other])
+    if len(locked) != len((one, other)) or one == other:
+        raise BadInputError("no_such_contact", "One of these contacts is not there any more.")
+    return locked
