@@ -76,9 +76,9 @@ async def _(wanted: HandOverToPerson, _session: Session, _occasion: Occasion) ->
 def _moment(written: str, zone: str) -> datetime:
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError:
+        at = (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInputError("bad_due_time", "`at` must be as 2026-01-31T09:30.") from None
-    at = (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     if at > utc_now() + FURTHEST:
         raise BadInputError("bad_due_time", "A reminder is set for the next twelve months.")
     return at

@@ -261,3 +261,13 @@ async def test_a_model_that_fails_once_is_asked_once_more(shop):
 
     assert shop.phone.texts == [PRICE]
     assert await shop.look("SELECT count(*) FROM assistant_notice") == 0
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59-12:00"])
+async def test_a_moment_at_the_edge_of_time_is_told_to_the_model_and_breaks_nothing(shop, at):
+    shop.model = Scripted([calls("set_reminder", text="Call Maya", at=at), "I cannot do that."])
+
+    await says(shop, ASKED)
+
+    assert "Nothing was done." in shop.model.asked[1][-1].content
+    assert await shop.look("SELECT count(*) FROM reminder") == 0
