@@ -34,7 +34,7 @@ def retry_after_s(answer: httpx.Response) -> float:
     told = answer.headers.get("retry-after", "").strip()
     try:
         seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told, answer)
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = UNSAID_S
     return min(max(seconds, 1.0), LONGEST_S)
 

@@ -13,6 +13,7 @@ import pytest
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError, ProviderUnknownError
 from server.ports import ChannelAccount, OutgoingText
 from server.providers import whatsapp_bridge
+from server.providers.answers import UNSAID_S
 from server.providers.whatsapp_bridge import WhatsappBridge
 
 DANA = "972501234567:3@s.whatsapp.net"
@@ -174,3 +175,12 @@ async def test_a_wait_may_be_told_as_a_date(http, raw):
         await send(http, raw.url)
 
     assert 80 < busy.value.retry_after_s <= 90
+
+
+async def test_a_wait_to_the_end_of_time_is_as_good_as_none(http, raw):
+    raw.says(429, b"", retry_after="1 Jan 99999999999 00:00:00 GMT")
+
+    with pytest.raises(ProviderBusyError) as busy:
+        await send(http, raw.url)
+
+    assert busy.value.retry_after_s == UNSAID_S
