@@ -42,7 +42,7 @@ class Said:
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
 OPEN_CONVERSATION = """
 INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
-VALUES (:business_id, :channel_id, :contact_id, :address, coalesce(cast(:at AS timestamptz), now()))
+VALUES (:business_id, :channel_id, :contact_id, :address, least(cast(:at AS timestamptz), now()))
 ON CONFLICT (channel_id, contact_id) DO UPDATE
 SET address = CASE WHEN :keeps_address THEN conversation.address ELSE excluded.address END,
     last_message_at = greatest(conversation.last_message_at, excluded.last_message_at)

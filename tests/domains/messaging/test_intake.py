@@ -49,6 +49,16 @@ async def test_history_is_shown_and_never_answered(shop):
     assert await shop.look("SELECT count(*) FROM conversation_session") == 0
 
 
+async def test_a_moment_that_has_not_been_yet_does_not_put_a_conversation_on_top_for_ever(shop):
+    told = sample("history_append")
+    for message in told["payload"]["messages"]:
+        message["messageTimestamp"] = 253402300799  # the last second that a clock can tell
+    await shop.deliver(told)
+    await shop.settle()
+
+    assert await shop.look("SELECT last_message_at <= now() FROM conversation")
+
+
 async def test_an_unreadable_event_is_kept_with_its_reason_and_holds_back_no_other(shop):
     await shop.deliver(sample("batch_of_seven_one_poison"))
     await shop.settle()
