@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse, Response
 from server.db import Session
 from server.domains import messaging
 from server.domains.messaging.pages import LONGEST_SOUGHT
+from server.web.alarms import read_alarms
 from server.web.context import MemberVisit
-from server.web.desk import HELD, PAUSES, SHOWS
+from server.web.desk import PAUSES, SHOWS
 from server.web.rendering import page, problem
 from server.web.rows import EMPTY_CONVERSATION, EMPTY_MESSAGE
 from server.web.scene import Place, Scene, Window, asked_show, read_scene
@@ -39,12 +40,10 @@ async def _show(visit: MemberVisit, window: Window, *, path: str) -> Response:
     async with visit.context.database.transaction(visit.login.business_id) as session:
         scene = await read_scene(session, visit, window)
         templates = await _templates(session, visit, window)
-        holds = await messaging.list_holds(session, await messaging.list_channels(session))
+        alarms = await read_alarms(session, visit) if window.chosen is None else []
     if window.chosen is not None and scene.opened is None:
         return problem(visit, 404, "missing")
-    meanings = sorted({hold.meaning for hold in holds.values()})
-    held = [visit.words(HELD[meaning]) for meaning in meanings] if window.chosen is None else []
-    return _page(visit, window, path, scene, {"templates": templates, "held": held})
+    return _page(visit, window, path, scene, {"templates": templates, "alarms": alarms})
 
 
 def _page(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.web.alarms import read_alarms
 from server.web.context import MemberVisit
 from server.web.rendering import page
 
@@ -35,5 +36,7 @@ SUBJECTS: tuple[Subject, ...] = (
 
 
 async def show_settings(_: Request, visit: MemberVisit) -> Response:
-    """List what can be set up."""
-    return page(visit, "settings.html", path=PATH, subjects=SUBJECTS)
+    """List what can be set up, below what has to be put right."""
+    async with visit.context.database.transaction(visit.login.business_id) as session:
+        alarms = await read_alarms(session, visit)
+    return page(visit, "settings.html", path=PATH, subjects=SUBJECTS, alarms=alarms)

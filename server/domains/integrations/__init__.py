@@ -22,7 +22,13 @@ from server.domains.integrations.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from server.domains.integrations.reading import find_endpoint, list_endpoints, read_log
+from server.domains.integrations.reading import (
+    StoppedEndpoint,
+    find_endpoint,
+    list_endpoints,
+    list_stopped,
+    read_log,
+)
 from server.domains.integrations.rules import EVENTS, TEST
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "TEST",
     "Answer",
     "ApiRequest",
+    "StoppedEndpoint",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",
@@ -44,6 +51,7 @@ __all__ = [
     "forget_old",
     "give_up",
     "list_endpoints",
+    "list_stopped",
     "read_log",
     "replay",
     "replay_failed",

@@ -22,6 +22,10 @@ SELECT endpoint.id, url, description, events, state, failing_since, state_at,
 FROM webhook_endpoint AS endpoint
 WHERE business_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT 20
 """
+STOPPED = """
+SELECT id, url, state FROM webhook_endpoint
+WHERE business_id = $1 AND state IN ('gone', 'failing') ORDER BY state_at, id LIMIT 20
+"""
 LOG = """
 SELECT delivery.id, event.type, delivery.state, delivery.reason, delivery.next_at, event.created_at,
        event.id AS event_id,
@@ -50,6 +54,15 @@ class EndpointRow:
 
 
 @dataclass(frozen=True)
+class StoppedEndpoint:
+    """An endpoint that was turned off by itself, and waits for its owner; `state` says why."""
+
+    id: UUID
+    url: str
+    state: str
+
+
+@dataclass(frozen=True)
 class DeliveryRow:
     """One event on its way to an endpoint, with its tries, the newest first."""
 
@@ -73,6 +86,12 @@ async def find_endpoint(session: Session, business_id: int, endpoint_id: UUID) -
     """Return one of a business's endpoints."""
     row = await (await driver_of(session)).fetchrow(ENDPOINTS, business_id, endpoint_id)
     return None if row is None else EndpointRow(**dict(row))
+
+
+async def list_stopped(session: Session, business_id: int) -> list[StoppedEndpoint]:
+    """Return the endpoints that were turned off by themselves, the first of them first."""
+    rows = await (await driver_of(session)).fetch(STOPPED, business_id)
+    return [StoppedEndpoint(**dict(row)) for row in rows]
 
 
 async def read_log(session: Session, endpoint_id: UUID, limit: int) -> list[DeliveryRow]:
