@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server.domains import accounts
 from server.web.context import MemberVisit
-from server.web.rendering import page
+from server.web.rendering import page, problem
 from server.web.text import inert
 
 PATH = "/settings/api-keys"
@@ -37,7 +37,9 @@ async def revoke_api_key(request: Request, visit: MemberVisit) -> Response:
     """Take a key out of force; what uses it is refused from now on."""
     key_id: UUID = request.path_params["key_id"]
     async with visit.context.database.transaction(visit.login.business_id) as session:
-        await accounts.revoke_api_key(session, key_id)
+        is_known = await accounts.revoke_api_key(session, key_id)
+    if not is_known:
+        return problem(visit, 404, "missing")
     return RedirectResponse(f"{PATH}?said=revoked", 303)
 
 

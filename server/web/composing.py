@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from server import clock
 from server.db import Session
 from server.domains import messaging
-from server.domains.messaging.pages import mark_read
+from server.domains.messaging.pages import has_conversation, mark_read
 from server.errors import BadInputError
 from server.ports import EventKind
 from server.web.context import MemberVisit
@@ -70,6 +70,8 @@ async def _do(request: Request, visit: MemberVisit, deed: Deed) -> Response:
         async with visit.context.database.transaction(
             visit.login.business_id, user_id=visit.login.user_id
         ) as session:
+            if not await has_conversation(session, conversation_id):
+                return problem(visit, 404, "missing")
             is_done = await deed(session, visit, conversation_id)
         if not is_done:
             return _refuse(visit, "too_late", is_script=is_script)

@@ -67,7 +67,11 @@ async def save_entry(request: Request, visit: MemberVisit) -> Response:
 async def remove(request: Request, visit: MemberVisit) -> Response:
     """Remove an entry."""
     async with visit.context.database.transaction(visit.login.business_id) as session:
-        await assistant.remove_entry(session, visit.login.business_id, request.path_params["entry_id"])
+        was_there = await assistant.remove_entry(
+            session, visit.login.business_id, request.path_params["entry_id"]
+        )
+    if not was_there:
+        return problem(visit, 404, "missing")
     return RedirectResponse(f"{PATH}?said=removed", 303)
 
 
@@ -101,6 +105,8 @@ async def _save(visit: MemberVisit, entry_id: UUID | None) -> Response:
         async with visit.context.database.transaction(visit.login.business_id) as session:
             await assistant.save_entry(session, visit.login.business_id, entry_id, written)
     except BadInputError as error:
+        if error.code == "no_such_entry":
+            return problem(visit, 404, "missing")
         return _edit(visit, entry_id, written, wrong=error)
     return RedirectResponse(f"{PATH}?said=saved", 303)
 

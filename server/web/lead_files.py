@@ -57,9 +57,11 @@ async def start(request: Request, visit: MemberVisit) -> Response:
     try:
         async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
             file = await contacts.read_import(session, import_id)
-            if file and visit.form.get("act") == "stop" and file.job_id:
+            if file is None:
+                return problem(visit, 404, "lead")
+            if visit.form.get("act") == "stop" and file.job_id:
                 await own_jobs.cancel(session, business_id, file.job_id)
-            elif file:
+            else:
                 await contacts.start_import(session, business_id, import_id, mapping)
     except BadInputError as error:
         return await _page(visit, import_id, complaint=visit.words(f"leads.refused.{error.code}"))

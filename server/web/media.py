@@ -64,7 +64,10 @@ async def fetch_again(request: Request, visit: MemberVisit) -> Response:
     """Ask once more for a file that did not come, and go back to its conversation."""
     media_id: UUID = request.path_params["media_id"]
     async with visit.context.database.transaction(visit.login.business_id) as session:
+        is_known = await media.get_file(session, media_id) is not None
         conversation_id = await messaging.ask_for_file_again(session, media_id)
+    if not is_known:
+        return problem(visit, 404, "missing")
     return RedirectResponse("/inbox" if conversation_id is None else f"/inbox/{conversation_id}", 303)
 
 

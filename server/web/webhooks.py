@@ -130,6 +130,8 @@ async def do_to_webhook(request: Request, visit: MemberVisit) -> Response:
         return problem(visit, 404, "webhook")
     try:
         async with visit.context.database.transaction(visit.login.business_id) as session:
+            if not await integrations.has_endpoint(session, endpoint_id):
+                return problem(visit, 404, "webhook")
             said = await deed(session, visit, endpoint_id)
     except BadInputError as wrong:
         return await _one(visit, endpoint_id, Shown(wrong=WRONG[wrong.code], status=400))

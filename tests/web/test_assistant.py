@@ -128,7 +128,7 @@ async def test_another_business_s_entry_is_not_there(dana, noa, look):
     token = form_token(await noa.get(f"{KNOWLEDGE}/new"))
     await noa.post(f"{KNOWLEDGE}/{entry_id}/remove", data={"csrf": token})
     taken = await noa.post(f"{KNOWLEDGE}/{entry_id}", data={"csrf": token, "title": "Mine", "body": "now"})
-    assert taken.status_code == 422
+    assert taken.status_code == 404
     assert await look.fetchval("SELECT title FROM knowledge_entry") == "Secret"
 
 

@@ -70,7 +70,7 @@ async def test_another_business_can_do_nothing_in_a_conversation(noa, shops):
     ]
     await post(noa, conversation_id, "seen")
 
-    assert [answer.status_code for answer in answers] == [422, 409, 409]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
     row = await shops.dana.connection.fetchrow("SELECT ai_enabled, read_position FROM conversation")
     assert tuple(row) == (True, 0)
 

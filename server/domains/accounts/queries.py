@@ -302,11 +302,11 @@ async def mark_key_used(session: Session, key_id: UUID) -> None:
 
 
 async def mark_key_revoked(session: Session, key_id: UUID) -> bool:
-    """Take a key out of force; tell whether it was."""
+    """Take a key out of force, once; tell whether there is such a key."""
     row = await session.execute(
         update(ApiKey)
-        .where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=func.now())
+        .where(ApiKey.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
         .returning(ApiKey.id)
     )
     return row.first() is not None

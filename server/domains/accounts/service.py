@@ -173,7 +173,7 @@ async def find_api_key(database: Database, key: str) -> KeyFound | None:
 
 
 async def revoke_api_key(session: Session, key_id: UUID) -> bool:
-    """Take a key of this transaction's business out of force; tell whether it was in force."""
+    """Take a key of this transaction's business out of force; tell whether there is such a key."""
     return await queries.mark_key_revoked(session, key_id)
 
 

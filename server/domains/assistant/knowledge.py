@@ -93,9 +93,9 @@ async def import_entries(session: Session, business_id: int, text: str) -> int:
     return len(written)
 
 
-async def remove_entry(session: Session, business_id: int, entry_id: UUID) -> None:
-    """Remove an entry; one that is gone is fine."""
-    await pages.delete_entry(session, business_id, entry_id)
+async def remove_entry(session: Session, business_id: int, entry_id: UUID) -> bool:
+    """Remove an entry; tell whether it was there."""
+    return await pages.delete_entry(session, business_id, entry_id)
 
 
 def read_entries(text: str) -> list[Written]:

@@ -112,11 +112,14 @@ async def update_entry(
     return row.first() is not None
 
 
-async def delete_entry(session: Session, business_id: int, entry_id: UUID) -> None:
-    """Delete an entry."""
-    await session.execute(
-        delete(KnowledgeEntry).where(KnowledgeEntry.id == entry_id, KnowledgeEntry.business_id == business_id)
+async def delete_entry(session: Session, business_id: int, entry_id: UUID) -> bool:
+    """Delete an entry; tell whether it was there."""
+    row = await session.execute(
+        delete(KnowledgeEntry)
+        .where(KnowledgeEntry.id == entry_id, KnowledgeEntry.business_id == business_id)
+        .returning(KnowledgeEntry.id)
     )
+    return row.first() is not None
 
 
 async def insert_trial(session: Session, business_id: int, question: str, asked_by: UUID) -> UUID:

@@ -25,6 +25,7 @@ from server.domains.integrations.models import (
 from server.domains.integrations.reading import (
     StoppedEndpoint,
     find_endpoint,
+    has_endpoint,
     list_endpoints,
     list_stopped,
     read_log,
@@ -50,6 +51,7 @@ __all__ = [
     "find_endpoint",
     "forget_old",
     "give_up",
+    "has_endpoint",
     "list_endpoints",
     "list_stopped",
     "read_log",

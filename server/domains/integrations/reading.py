@@ -26,6 +26,7 @@ STOPPED = """
 SELECT id, url, state FROM webhook_endpoint
 WHERE business_id = $1 AND state IN ('gone', 'failing') ORDER BY state_at, id LIMIT 20
 """
+HAS = "SELECT EXISTS (SELECT FROM webhook_endpoint WHERE id = $1)"
 LOG = """
 SELECT delivery.id, event.type, delivery.state, delivery.reason, delivery.next_at, event.created_at,
        event.id AS event_id,
@@ -86,6 +87,11 @@ async def find_endpoint(session: Session, business_id: int, endpoint_id: UUID) -
     """Return one of a business's endpoints."""
     row = await (await driver_of(session)).fetchrow(ENDPOINTS, business_id, endpoint_id)
     return None if row is None else EndpointRow(**dict(row))
+
+
+async def has_endpoint(session: Session, endpoint_id: UUID) -> bool:
+    """Tell whether this transaction's business has an endpoint."""
+    return bool(await (await driver_of(session)).fetchval(HAS, endpoint_id))
 
 
 async def list_stopped(session: Session, business_id: int) -> list[StoppedEndpoint]:

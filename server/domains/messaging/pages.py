@@ -203,6 +203,7 @@ WHERE conversation.business_id = :business_id
   AND (cast(:before AS timestamptz) IS NULL OR conversation.last_message_at < :before)
 ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
 """
+HAS = "SELECT EXISTS (SELECT FROM conversation WHERE id = live_conversation(:id))"
 MARK_READ = """
 UPDATE conversation SET read_position = newest.position FROM (
     SELECT max(position) AS position FROM message WHERE conversation_id = :conversation_id) AS newest
@@ -316,6 +317,11 @@ async def read_desk(session: Session, conversation_id: UUID) -> Desk:
         suggestion=row.suggestion,
         hold=await find_hold(session, row.channel_id),
     )
+
+
+async def has_conversation(session: Session, conversation_id: UUID) -> bool:
+    """Tell whether this transaction's business has a conversation, maybe as part of another by now."""
+    return bool(await session.scalar(text(HAS), {"id": conversation_id}))
 
 
 async def mark_read(session: Session, business_id: int, conversation_id: UUID) -> None:
