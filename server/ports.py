@@ -326,6 +326,9 @@ class WebhookPoster(Protocol):
     def has_room(self, name: str) -> bool:
         """Tell whether another post under this name may be on its way beside those that are."""
 
+    async def require_public(self, url: str) -> None:
+        """Raise ProviderRefusedError for an address inside, ProviderDownError for one not found."""
+
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], name: str) -> Posted:
         """Post a body and return the answer, whatever it says; raise a ProviderError where none came."""
 

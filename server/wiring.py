@@ -19,6 +19,7 @@ from server.errors import StartRefusedError, StoreUnavailableError
 from server.log import get_logger
 from server.ports import LanguageModel, Outside
 from server.providers.connections import open_connections, open_guarded_connections
+from server.providers.guarding import GuardedClient
 from server.providers.media_folder import MediaFolder
 from server.providers.media_s3 import MediaS3, S3Bucket
 from server.providers.openai_chat import OpenAiChat
@@ -102,7 +103,7 @@ def keep_out_of_collections() -> None:
 
 
 def outside_world(
-    settings: Settings, http: httpx.AsyncClient, webhooks: httpx.AsyncClient, accounts: Accounts
+    settings: Settings, http: httpx.AsyncClient, webhooks: GuardedClient, accounts: Accounts
 ) -> Outside:
     """Build the providers; `webhooks` calls addresses that customers chose."""
     cipher = Cipher(settings.secret_key.get_secret_value())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from server.providers.guarding import Allowed, GuardedTransport
+from server.providers.guarding import Allowed, GuardedClient, GuardedTransport
 
 MOST_CONNECTIONS = 200
 # A Node server, as the bridge is, closes a connection after 5 idle seconds. A request that crosses that
@@ -18,10 +18,6 @@ def open_connections() -> httpx.AsyncClient:
     return httpx.AsyncClient(follow_redirects=False, limits=limits)
 
 
-def open_guarded_connections(allowed_hosts: str) -> httpx.AsyncClient:
-    """Return a client for addresses that customers chose; raise StartRefusedError for a bad allow-list.
-
-    No proxy of the environment's: it would connect in our place, past the guard.
-    """
-    transport = GuardedTransport(Allowed.parse(allowed_hosts))
-    return httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
+def open_guarded_connections(allowed_hosts: str) -> GuardedClient:
+    """Return a client for addresses that customers chose; raise StartRefusedError for a bad allow-list."""
+    return GuardedClient(GuardedTransport(Allowed.parse(allowed_hosts)))

@@ -92,6 +92,11 @@ def _stands_for(address: Address) -> list[Address]:
     return [one for one in inner if one is not None]
 
 
+def port_of(url: httpx.URL) -> int:
+    """Return the port that an address leads to."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
 async def resolve(host: str, port: int) -> list[str]:
     """Return every address of a host, as the system knows it."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -116,8 +121,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         Raises ProviderRefusedError for one that is not public, ProviderDownError for a name without one.
         """
         host = request.url.host
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        address = await self.choose(host, port)
+        address = await self.choose(host, port_of(request.url))
         # Host is in the headers already; the certificate is asked for, and checked against, the name.
         request.extensions = {**request.extensions, "sni_hostname": host}
         request.url = request.url.copy_with(host=address)
@@ -143,3 +147,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection."""
         await self._inner.aclose()
+
+
+class GuardedClient(httpx.AsyncClient):
+    """A client for addresses that customers chose; `guard` says of each whether it may be called.
+
+    No proxy of the environment's: it would connect in our place, past the guard.
+    """
+
+    def __init__(self, guard: GuardedTransport) -> None:
+        super().__init__(transport=guard, follow_redirects=False, trust_env=False)
+        self.guard = guard

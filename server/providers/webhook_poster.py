@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import httpx
 
-from server.errors import ProviderDownError, ProviderUnknownError
+from server.errors import ProviderDownError, ProviderRefusedError, ProviderUnknownError
 from server.ports import Posted
 from server.providers.answers import retry_after_s
+from server.providers.guarding import GuardedClient, port_of
 
 TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
@@ -24,7 +25,7 @@ AT_ONCE = 5
 class HttpWebhookPoster:
     """Posts through a client whose transport is guarded; follows no redirects."""
 
-    def __init__(self, http: httpx.AsyncClient, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, http: GuardedClient, *, timeout_s: float = TIMEOUT_S) -> None:
         self._http = http
         self._timeout_s = timeout_s
         self._posting: Counter[str] = Counter()
@@ -32,6 +33,20 @@ class HttpWebhookPoster:
     def has_room(self, name: str) -> bool:
         """Tell whether another post to an endpoint may be on its way beside those that are."""
         return self._posting[name] < AT_ONCE
+
+    async def require_public(self, url: str) -> None:
+        """Look at where an address leads just now, and call nothing.
+
+        Raises ProviderRefusedError where that is inside, ProviderDownError where it is not found in time.
+        """
+        try:
+            asked = httpx.URL(url)
+            async with asyncio.timeout(min(CONNECT_TIMEOUT_S, self._timeout_s)):
+                await self._http.guard.choose(asked.host, port_of(asked))
+        except httpx.InvalidURL as error:
+            raise ProviderRefusedError("this is no address") from error
+        except TimeoutError as error:
+            raise ProviderDownError("the name of this address was not found in time") from error
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], name: str) -> Posted:
         """Post a body and return the answer, whatever it says; raise a ProviderError without one."""

@@ -26,11 +26,13 @@ LOG_LINES = 50
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=31)}
 WRONG = {
     "bad_url": "webhooks.wrong.url",
+    "private_url": "webhooks.wrong.private",
     "no_events": "webhooks.wrong.events",
     "too_many": "webhooks.wrong.many",
 }
 SAID = {
     "changed": "webhooks.said.changed",
+    "not_found": "webhooks.said.not_found",
     "tested": "webhooks.said.tested",
     "test_off": "webhooks.said.test_off",
     "on": "webhooks.said.on",
@@ -95,19 +97,16 @@ async def show_webhooks(request: Request, visit: MemberVisit) -> Response:
 async def add_webhook(_: Request, visit: MemberVisit) -> Response:
     """Make an endpoint, and show its secret this once."""
     form, login = visit.form, visit.login
+    told = {name: form.get(name, "") for name in ("url", "description")}
     try:
+        is_found = await _is_found(visit, told["url"])
         async with visit.context.database.transaction(login.business_id, user_id=login.user_id) as session:
             endpoint_id, secret = await integrations.add_endpoint(
-                session,
-                login.business_id,
-                url=form.get("url", ""),
-                events=_events(form),
-                cipher=visit.context.cipher,
-                description=form.get("description", ""),
+                session, login.business_id, events=_events(form), cipher=visit.context.cipher, **told
             )
     except BadInputError as wrong:
         return await _list(visit, Shown(wrong=WRONG[wrong.code], status=400))
-    return await _one(visit, endpoint_id, Shown(secret))
+    return await _one(visit, endpoint_id, Shown(secret, said="" if is_found else "not_found"))
 
 
 async def show_webhook(request: Request, visit: MemberVisit) -> Response:
@@ -129,6 +128,7 @@ async def do_to_webhook(request: Request, visit: MemberVisit) -> Response:
     if deed is None:
         return problem(visit, 404, "webhook")
     try:
+        is_found = await _is_found(visit, await _address(visit, endpoint_id, request.path_params["deed"]))
         async with visit.context.database.transaction(visit.login.business_id) as session:
             if not await integrations.has_endpoint(session, endpoint_id):
                 return problem(visit, 404, "webhook")
@@ -136,7 +136,24 @@ async def do_to_webhook(request: Request, visit: MemberVisit) -> Response:
     except BadInputError as wrong:
         return await _one(visit, endpoint_id, Shown(wrong=WRONG[wrong.code], status=400))
     place = PATH if said == "deleted" else f"{PATH}/{endpoint_id}"
-    return RedirectResponse(f"{place}?said={said}", 303)
+    return RedirectResponse(f"{place}?said={said if is_found else 'not_found'}", 303)
+
+
+async def _is_found(visit: MemberVisit, url: str) -> bool:
+    """Tell whether an address is found just now, or none is asked for; raise BadInputError for a bad one."""
+    poster = visit.context.outside.webhooks
+    return not url or poster is None or await integrations.look_at(poster, url)
+
+
+async def _address(visit: MemberVisit, endpoint_id: UUID, deed: str) -> str:
+    """Return the address that a deed is about to lead to, nothing where it leads nowhere."""
+    if deed == "change":
+        return visit.form.get("url", "")
+    if deed != "test":
+        return ""
+    async with visit.context.database.transaction(visit.login.business_id) as session:
+        endpoint = await integrations.find_endpoint(session, visit.login.business_id, endpoint_id)
+    return endpoint.url if endpoint else ""
 
 
 async def _change(session: Session, visit: MemberVisit, endpoint_id: UUID) -> str:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from server.db import Database
 from server.health import KEEP_ALIVE_S
+from server.ports import Outside
 from server.queue import Changed
 from server.secrets import Cipher
 from server.web.context import WebContext, open_web
@@ -76,6 +77,7 @@ async def open_site(
     simulator_url: str = "",
     public_url: str | None = None,
     timekeeper: Timekeeper = nobody,
+    outside: Outside | None = None,
 ) -> AsyncIterator[Site]:
     url, hints = f"http://127.0.0.1:{port}", Hints()
     database = Database(database_url, role="prosaas_api")
@@ -88,16 +90,11 @@ async def open_site(
         cipher=Cipher("k" * 32),
         stopping=asyncio.Event(),
         bridge_urls=(BRIDGE_URL,),
+        outside=outside,
     )
     app = Starlette(routes=web_routes(context), middleware=web_middleware())
-    config = uvicorn.Config(
-        app,
-        port=port,
-        log_config=None,
-        lifespan="off",
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
-    )
+    config = uvicorn.Config(app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
+    config.timeout_keep_alive = KEEP_ALIVE_S
     server = uvicorn.Server(config)
     site = Site(url, context, hints, server)
     serving = asyncio.create_task(server._serve())

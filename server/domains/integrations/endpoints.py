@@ -19,7 +19,8 @@ from server.domains.integrations.rules import (
     is_secret,
     new_secret,
 )
-from server.errors import BadInputError
+from server.errors import BadInputError, ProviderDownError, ProviderRefusedError
+from server.ports import WebhookPoster
 from server.queue import Changed, Run, enqueue
 from server.queue.catalog import WebhookDeliver
 from server.secrets import Cipher
@@ -30,6 +31,21 @@ KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 1000
 
 Endpoint: TypeAlias = tuple[UUID, str]
+
+
+async def look_at(poster: WebhookPoster, url: str) -> bool:
+    """Tell whether an address is found just now; to be asked outside a transaction.
+
+    A name that is not there yet may be there tomorrow: it is let in, and its owner told. Every try looks
+    anew, for a name may lead elsewhere by then. Raises BadInputError `bad_url`, or `private_url` inside.
+    """
+    try:
+        await poster.require_public(checked_url(url))
+    except ProviderRefusedError as refused:
+        raise BadInputError("private_url", str(refused)) from refused
+    except ProviderDownError:
+        return False
+    return True
 
 
 async def add_endpoint(

@@ -160,7 +160,7 @@ def wait_s(index: int, *, dice: float, asked_s: float | None = None) -> float | 
 def checked_url(written: str) -> str:
     """Return an address that may be posted to; raise BadInputError `bad_url`.
 
-    Where it leads is looked at when it is called: a name may lead elsewhere by then.
+    Where it leads is looked at when it is entered and, for a name may lead elsewhere by then, at every call.
     """
     url = written.strip()
     try:

@@ -40,6 +40,9 @@ class Posts:
     def has_room(self, _name: str) -> bool:
         return not self.is_full
 
+    async def require_public(self, url: str) -> None:
+        """Every address of these stories leads outside."""
+
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str], name: str) -> Posted:
         assert name
         self.got.append((url, body, headers))
