@@ -3,7 +3,7 @@
 from server.queue import catalog, holds
 from server.queue.accounts import Account
 from server.queue.aftermath import GivenUp, conclude, is_left
-from server.queue.asking import Asked, Changed, Dispatch, enqueue
+from server.queue.asking import Asked, Changed, Dispatch, enqueue, enqueue_all
 from server.queue.effects import (
     EffectResult,
     EffectState,
@@ -32,6 +32,7 @@ __all__ = [
     "catalog",
     "conclude",
     "enqueue",
+    "enqueue_all",
     "find_effect",
     "give_up_effects",
     "gives_up",

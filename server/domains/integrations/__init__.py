@@ -2,7 +2,7 @@
 
 from server.domains.integrations.answered import Answer, answer_once
 from server.domains.integrations.delivering import deliver, give_up
-from server.domains.integrations.emitting import emit
+from server.domains.integrations.emitting import Happening, emit, emit_all
 from server.domains.integrations.endpoints import (
     add_endpoint,
     change_endpoint,
@@ -38,6 +38,7 @@ __all__ = [
     "TEST",
     "Answer",
     "ApiRequest",
+    "Happening",
     "StoppedEndpoint",
     "WebhookAttempt",
     "WebhookDelivery",
@@ -49,6 +50,7 @@ __all__ = [
     "delete_endpoint",
     "deliver",
     "emit",
+    "emit_all",
     "find_endpoint",
     "forget_old",
     "give_up",

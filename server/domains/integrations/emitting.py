@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from server.db import Session
 from server.domains.integrations import queries
 from server.domains.integrations.rules import EVENTS
-from server.queue import enqueue
+from server.queue import Asked, enqueue_all
 from server.queue.catalog import WebhookDeliver
 
 Data: TypeAlias = Mapping[str, Any]
 Gathered: TypeAlias = Callable[[], Awaitable[Data]]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event to be told, as `emit` takes it."""
+
+    type: str
+    data: Data
+    key: str
+    subject: str = ""
 
 
 async def emit(
@@ -30,21 +42,43 @@ async def emit(
     a function, which is called only where somebody listens. First tries of one `subject` (a
     conversation, a lead) go out in their order; one that failed is not waited for.
     """
+    wanting = {event_type: await _wanting(session, business_id, event_type)}
+    if wanting[event_type]:
+        told = data if isinstance(data, Mapping) else await data()
+        await _tell(session, business_id, [Happening(event_type, told, key, subject)], wanting)
+
+
+async def emit_all(session: Session, business_id: int, happened: Sequence[Happening]) -> None:
+    """Tell many events as `emit` tells one, in as few statements; their order is kept."""
+    wanting = {name: await _wanting(session, business_id, name) for name in {one.type for one in happened}}
+    wanted = [one for one in happened if wanting[one.type]]
+    if wanted:
+        await _tell(session, business_id, wanted, wanting)
+
+
+async def _wanting(session: Session, business_id: int, event_type: str) -> list[UUID]:
     if event_type not in EVENTS:
         raise LookupError(f"{event_type} is no event: enter it in rules.EVENTS")
-    endpoints = await queries.find_wanting(session, business_id, event_type)
-    if not endpoints:
+    return await queries.find_wanting(session, business_id, event_type)
+
+
+async def _tell(
+    session: Session, business_id: int, happened: Sequence[Happening], wanting: Mapping[str, Sequence[UUID]]
+) -> None:
+    events = [(one.type, one.key, one.data) for one in happened]
+    ids = await queries.insert_events(session, business_id, events)
+    new = [(one, ids[one.type, one.key]) for one in happened if (one.type, one.key) in ids]
+    if not new:
         return
-    told = data if isinstance(data, Mapping) else await data()
-    event_id = await queries.insert_event(session, business_id, event_type=event_type, key=key, data=told)
-    if event_id is None:
-        return
-    for delivery_id, endpoint_id in await queries.insert_deliveries(
-        session, business_id, endpoints, event_id
-    ):
-        await enqueue(
-            session,
-            WebhookDeliver(delivery_id, 1),
-            business_id=business_id,
-            lane=f"webhook:{endpoint_id}:{subject}" if subject else None,
+    wanted = [(endpoint_id, event_id) for one, event_id in new for endpoint_id in wanting[one.type]]
+    deliveries = await queries.insert_deliveries(session, business_id, wanted)
+    asked = [
+        Asked(
+            WebhookDeliver(deliveries[endpoint_id, event_id], 1),
+            business_id,
+            lane=f"webhook:{endpoint_id}:{one.subject}" if one.subject else None,
         )
+        for one, event_id in new
+        for endpoint_id in wanting[one.type]
+    ]
+    await enqueue_all(session, asked)

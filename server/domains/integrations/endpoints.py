@@ -121,12 +121,11 @@ async def send_test(session: Session, business_id: int, endpoint_id: UUID) -> UU
     target = await queries.find_on(session, endpoint_id)
     if target is None:
         return None
-    event_id = await queries.insert_event(
-        session, business_id, event_type=TEST, key=str(uuid4()), data={"business_id": str(business_id)}
-    )
-    if event_id is None:
-        raise LookupError("a test met another one's key")
-    [(delivery_id, _)] = await queries.insert_deliveries(session, business_id, [endpoint_id], event_id)
+    test = (TEST, str(uuid4()), {"business_id": str(business_id)})
+    [event_id] = (await queries.insert_events(session, business_id, [test])).values()
+    [delivery_id] = (
+        await queries.insert_deliveries(session, business_id, [(endpoint_id, event_id)])
+    ).values()
     await enqueue(session, WebhookDeliver(delivery_id, 1), business_id=business_id)
     return delivery_id
 

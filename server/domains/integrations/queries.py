@@ -18,13 +18,17 @@ WANTED = """
 SELECT id FROM webhook_endpoint
 WHERE business_id = $1 AND state = 'on' AND $2 = ANY (events) ORDER BY id LIMIT 20
 """
-INSERT_EVENT = """
-INSERT INTO webhook_event (business_id, type, key, data) VALUES ($1, $2, $3, $4::jsonb)
-ON CONFLICT (business_id, type, key) DO NOTHING RETURNING id
+INSERT_EVENTS = """
+INSERT INTO webhook_event (business_id, type, key, data)
+SELECT $1, type, key, data::jsonb
+FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS told (type, key, data, place)
+ORDER BY place
+ON CONFLICT (business_id, type, key) DO NOTHING RETURNING id, type, key
 """
 INSERT_DELIVERIES = """
 INSERT INTO webhook_delivery (business_id, endpoint_id, event_id, next_at)
-SELECT $1, endpoint_id, $3, now() FROM unnest($2::uuid[]) AS wanting (endpoint_id) RETURNING id, endpoint_id
+SELECT $1, endpoint_id, event_id, now()
+FROM unnest($2::uuid[], $3::uuid[]) AS wanting (endpoint_id, event_id) RETURNING id, endpoint_id, event_id
 """
 TASK = """
 SELECT delivery.id, delivery.business_id, delivery.endpoint_id, delivery.state, delivery.tries,
@@ -159,23 +163,26 @@ async def find_wanting(session: Session, business_id: int, event_type: str) -> l
     return [row["id"] for row in rows]
 
 
-async def insert_event(
-    session: Session, business_id: int, *, event_type: str, key: str, data: Mapping[str, Any]
-) -> UUID | None:
-    """Keep an event; None where it is known already."""
-    encoded = orjson.dumps(data, default=str).decode()
-    event_id: UUID | None = await (await driver_of(session)).fetchval(
-        INSERT_EVENT, business_id, event_type, key, encoded
+async def insert_events(
+    session: Session, business_id: int, events: Sequence[tuple[str, str, Mapping[str, Any]]]
+) -> dict[tuple[str, str], UUID]:
+    """Keep events of (type, key, data); return the ids of the new ones by type and key."""
+    types, keys, data = zip(*events, strict=True)
+    encoded = [orjson.dumps(one, default=str).decode() for one in data]
+    rows = await (await driver_of(session)).fetch(
+        INSERT_EVENTS, business_id, list(types), list(keys), encoded
     )
-    return event_id
+    return {(row["type"], row["key"]): row["id"] for row in rows}
 
 
 async def insert_deliveries(
-    session: Session, business_id: int, endpoints: Sequence[UUID], event_id: UUID
-) -> list[tuple[UUID, UUID]]:
-    """Make an event's deliveries; return the ids of each and its endpoint."""
-    rows = await (await driver_of(session)).fetch(INSERT_DELIVERIES, business_id, list(endpoints), event_id)
-    return [(row["id"], row["endpoint_id"]) for row in rows]
+    session: Session, business_id: int, wanted: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Make deliveries, each for an endpoint and an event; return their ids by both."""
+    rows = await (await driver_of(session)).fetch(
+        INSERT_DELIVERIES, business_id, [one for one, _ in wanted], [event for _, event in wanted]
+    )
+    return {(row["endpoint_id"], row["event_id"]): row["id"] for row in rows}
 
 
 async def read_task(session: Session, delivery_id: UUID) -> Task | None:
