@@ -269,7 +269,7 @@ async def _touch(session: Session, contact_id: UUID, source: str, actor: str) ->
         await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": first.id})
     if row.is_new:
         await record(session, contact_id, "created", actor, data={"source": source})
-        told = _told(row.business_id, row.id, contact_id) | {"source": source}
+        told = lead_told(row.business_id, row.id, contact_id) | {"source": source}
         await integrations.emit(
             session, row.business_id, "lead.created", told, key=f"lead:{row.id}", subject=str(contact_id)
         )
@@ -285,7 +285,10 @@ async def _tell_move(
     activity_id: UUID | None,
     data: Mapping[str, str],
 ) -> None:
-    told = _told(business_id, lead_id, contact_id) | {"old_status": data["from"], "new_status": data["to"]}
+    told = lead_told(business_id, lead_id, contact_id) | {
+        "old_status": data["from"],
+        "new_status": data["to"],
+    }
     await integrations.emit(
         session,
         business_id,
@@ -296,7 +299,7 @@ async def _tell_move(
     )
 
 
-def _told(business_id: int, lead_id: UUID, contact_id: UUID) -> dict[str, str]:
+def lead_told(business_id: int, lead_id: UUID, contact_id: UUID) -> dict[str, str]:
     """Return whom an event is about, as others are told it."""
     return {"business_id": str(business_id), "lead_id": str(lead_id), "contact_id": str(contact_id)}
 

@@ -38,9 +38,10 @@ CHANGE = "UPDATE lead_stage SET name = :name, sort = :sort, colour = :colour WHE
 PLACE = "UPDATE lead_stage SET place = :place WHERE id = :id"
 ARCHIVE = "UPDATE lead_stage SET archived_at = now() WHERE id = :id"
 MOVE_LEADS = """
-WITH moved AS (
-    UPDATE lead SET stage_id = :to_id, stage_at = now() WHERE stage_id = :id
-    RETURNING business_id, contact_id),
+WITH held AS MATERIALIZED (SELECT id FROM lead WHERE stage_id = :id ORDER BY id FOR NO KEY UPDATE),
+moved AS (
+    UPDATE lead SET stage_id = :to_id, stage_at = now()
+    WHERE id IN (SELECT id FROM held) RETURNING business_id, contact_id),
 noted AS (
     INSERT INTO lead_activity (business_id, contact_id, kind, actor, data)
     SELECT business_id, contact_id, 'stage', :actor,
