@@ -16,7 +16,7 @@ async def lead_import_rows_job(run: Run, payload: LeadImportRows) -> None:
 
 @gives_up(LeadImportRows)
 async def lead_import_given_up(
-    _run: Run, session: Session, payload: LeadImportRows, _given_up: GivenUp
+    _run: Run, session: Session, payload: LeadImportRows, given_up: GivenUp
 ) -> None:
     """Show that it ended early."""
-    await contacts.end_import(session, payload.import_id, contacts.STOPPED)
+    await contacts.end_import(session, payload.import_id, contacts.STOPPED, job_id=given_up.job_id)

@@ -21,18 +21,17 @@ from server.domains.contacts.forms import (
     receive_form,
     take_form,
 )
+from server.domains.contacts.import_plan import ROW_FAULTS
+from server.domains.contacts.import_rows import end_import, take_rows
 from server.domains.contacts.importing import (
     IMPORT_STATES,
-    ROW_FAULTS,
     STOPPED,
     Import,
     ImportLine,
-    end_import,
     keep_file,
     list_imports,
     read_import,
     start_import,
-    take_rows,
 )
 from server.domains.contacts.intents import confirmation, consent_in
 from server.domains.contacts.lead_models import (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from server.domains import contacts
-from server.domains.contacts import importing, sheets
+from server.domains.contacts import import_rows, sheets
 from server.errors import BadInputError
 from server.jobs import lead_import_rows_job
-from tests.engine import BUSINESS, Queue, open_engine
+from tests.domains.contacts.files import bring, read
+from tests.engine import Queue, open_engine
 
 __all__ = ["lead_import_rows_job"]
 
@@ -28,26 +29,10 @@ async def engine(clean_database, redis_url):
         yield opened
 
 
-async def bring(engine, content=FILE):
-    async with engine.api.transaction(BUSINESS) as session:
-        kept = await contacts.keep_file(
-            session, BUSINESS, name="leads.csv", content=content.encode(), made_by="test"
-        )
-        file = await contacts.read_import(session, kept)
-        assert file
-        await contacts.start_import(session, BUSINESS, kept, file.mapping)
-    return kept
-
-
-async def read(engine, import_id):
-    async with engine.api.transaction(BUSINESS) as session:
-        return await contacts.read_import(session, import_id)
-
-
 async def test_a_file_is_taken_and_a_second_time_adds_nothing(engine, clean_database):
-    first = await bring(engine)
+    first = await bring(engine, FILE)
     await Queue(engine, clean_database).drain()
-    second = await bring(engine)
+    second = await bring(engine, FILE)
     await Queue(engine, clean_database).drain()
 
     assert dict((await read(engine, first)).counts) == {"added": 2, "bad": 2}
@@ -72,19 +57,25 @@ async def test_its_progress_is_told_from_its_rows(engine, clean_database):
     assert '"total": 250' in row["progress"]
 
 
-async def test_where_each_row_takes_long_a_slice_ends_in_time(engine, clean_database, monkeypatch):
-    monkeypatch.setattr(importing, "SLICE_S", 0.0)
-    import_id = await bring(engine, "phone\n0501234561\n0501234562\n0501234563\n")
+async def test_where_rows_take_long_slices_become_smaller(engine, clean_database, monkeypatch):
+    monkeypatch.setattr(import_rows, "SLICE", 4)
+    monkeypatch.setattr(import_rows, "SLICE_S", 0.0)
+    import_id = await bring(engine, "email\n" + "".join(f"{n}@example.com\n" for n in range(8)))
 
     await Queue(engine, clean_database).drain()
 
-    slices = "SELECT count(DISTINCT xmin::text) FROM lead_import_row WHERE state = 'added'"
-    assert await engine.look.fetchval(slices) == 3
+    slices = (
+        "SELECT count(*) FROM lead_import_row AS row JOIN lead_activity AS told"
+        " ON told.kind = 'import' AND told.data ->> 'form' = 'leads.csv'"
+        " JOIN contact ON contact.id = told.contact_id AND contact.email = row.fields ->> 'email'"
+        " GROUP BY told.at ORDER BY told.at LIMIT 9"
+    )
+    assert [row["count"] for row in await engine.look.fetch(slices)] == [4, 2, 1, 1]
     assert (await read(engine, import_id)).state == "done"
 
 
 async def test_no_other_business_reads_a_file(engine):
-    import_id = await bring(engine)
+    import_id = await bring(engine, FILE)
     async with engine.api.transaction(9) as session:
         assert await contacts.read_import(session, import_id) is None
         assert await contacts.list_imports(session, 9) == []
