@@ -96,6 +96,11 @@ def tenant_of(body: dict[str, Any]) -> int:
         raise BadInputError("missing_tenant_id", "tenantId is missing.")
     if not isinstance(body.get("payload"), dict):
         raise BadInputError("missing_payload", "payload is missing or is not an object.")
+    return as_tenant(told)
+
+
+def as_tenant(told: object) -> int:
+    """Return the business of a tenant's id, `business_6` or `6`; raise UnknownBusinessError."""
     match = TENANT.fullmatch(str(told)) if isinstance(told, str | int) else None
     if match is None:
         raise UnknownBusinessError(f"{type(told).__name__} is not a tenant id")

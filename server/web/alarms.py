@@ -10,7 +10,7 @@ from server.db import Session
 from server.domains import assistant, integrations, messaging
 from server.domains.integrations import StoppedEndpoint
 from server.web.context import MemberVisit
-from server.web.desk import HELD
+from server.web.desk import AWAY, HELD
 
 WEBHOOKS = "/settings/webhooks"
 STOPPED = {"gone": "alarms.webhook.gone", "failing": "alarms.webhook.failing"}
@@ -29,6 +29,7 @@ async def read_alarms(session: Session, visit: MemberVisit) -> list[Alarm]:
     """Return what a business's people have to look at, what keeps customers waiting first."""
     business_id = visit.login.business_id
     held = await messaging.list_holds(session, await messaging.list_channels(session))
+    away = [one for one in await messaging.list_away(session) if one.channel_id not in held]
     stopped = await integrations.list_stopped(session, business_id)
     notices = await assistant.list_notices(session, business_id)
     words = visit.words
@@ -37,6 +38,10 @@ async def read_alarms(session: Session, visit: MemberVisit) -> list[Alarm]:
         *(
             Alarm(words(HELD[meaning]), "/settings/channels", settle)
             for meaning in sorted({hold.meaning for hold in held.values()})
+        ),
+        *(
+            Alarm(words(AWAY[reason]), "/settings/channels", settle)
+            for reason in {one.reason for one in away}
         ),
         *_stopped(visit, stopped),
         *([Alarm(words("alarms.notices"), "/settings/assistant", words("alarms.read"))] if notices else []),

@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from server.domains import messaging
-from server.domains.messaging import BRIDGE, CLOUD, Channel, CloudNumber
+from server.domains.messaging import BRIDGE, CLOUD, Away, Channel, CloudNumber
 from server.errors import BadInputError, Refusal
 from server.queue.holds import Hold
 from server.web.context import MemberVisit
+from server.web.desk import AWAY
 from server.web.rendering import page, problem
 from server.web.template_rows import templates_view
 
@@ -98,26 +99,28 @@ async def _listed(visit: MemberVisit) -> dict[str, Any]:
     async with visit.context.database.transaction(visit.login.business_id) as session:
         channels = await messaging.list_channels(session)
         holds = await messaging.list_holds(session, channels)
+        away = {one.channel_id: one for one in await messaging.list_away(session)}
         templates = await messaging.list_templates(session, visit.login.business_id)
     return {
         "channels": [
-            _row(visit, channel, holds.get(channel.id)) | templates_view(visit.words, channel, templates)
+            _row(visit, channel, holds.get(channel.id), away.get(channel.id))
+            | templates_view(visit.words, channel, templates)
             for channel in channels
         ],
         "bridge": next((channel for channel in channels if channel.kind == BRIDGE), None),
     }
 
 
-def _row(visit: MemberVisit, channel: Channel, hold: Hold | None) -> dict[str, Any]:
+def _row(visit: MemberVisit, channel: Channel, hold: Hold | None, away: Away | None) -> dict[str, Any]:
     """Return what the list says of a channel; of its secrets only the token that Meta must be told."""
     words = visit.words
     is_cloud = channel.kind == CLOUD
-    state = HELD[hold.meaning] if hold else "channels.open"
+    state = HELD[hold.meaning] if hold else AWAY[away.reason] if away else "channels.open"
     return {
         "id": str(channel.id),
         "kind": words(KINDS[channel.kind]),
         "name": channel.account_id if is_cloud else channel.base_url,
-        "is_held": hold is not None,
+        "is_held": hold is not None or away is not None,
         "state": words(state),
         "callback": f"{visit.context.public_url}/webhook/whatsapp/cloud/{channel.id}" if is_cloud else "",
         "verify_token": visit.context.cipher.decrypt(channel.verify_token_encrypted) if is_cloud else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from server.domains.messaging import Reason
 from server.domains.messaging.pages import ConversationPage, Desk, Show
 from server.errors import Refusal
 from server.web.rows import View, told_end
@@ -21,6 +22,14 @@ HELD = {
     Refusal.CREDENTIALS: "desk.held.credentials",
     Refusal.PAYMENT: "desk.held.payment",
     Refusal.POLICY: "desk.held.policy",
+}
+# Why a bridge is not connected to WhatsApp.
+AWAY = {
+    None: "desk.away",
+    Reason.LOGGED_OUT: "desk.away.logged_out",
+    Reason.WAITS_FOR_CODE: "desk.away.logged_out",
+    Reason.SESSION_REPLACED: "desk.away.session_replaced",
+    Reason.GAVE_UP: "desk.away.gave_up",
 }
 # How long the assistant may be paused by hand, as the form says it.
 PAUSES = {

@@ -50,3 +50,21 @@ async def test_what_the_assistant_has_to_tell_is_said_where_its_owner_looks(
         assert "something you should know of the assistant" in (await dana.get(path)).text
     await post(dana, "/settings/assistant/seen")
     assert "something you should know" not in (await dana.get("/inbox")).text
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"), [(None, "not connected to WhatsApp"), ("logged_out", "scan its QR code again")]
+)
+async def test_a_bridge_that_lost_whatsapp_is_told_where_people_look(
+    dana: httpx.AsyncClient, noa: httpx.AsyncClient, shops: Shops, reason: str | None, words: str
+) -> None:
+    await shops.dana.connection.execute(
+        "UPDATE channel SET connection = 'disconnected', connection_reason = $2, connection_at = now()"
+        " WHERE business_id = $1",
+        shops.dana.business_id,
+        reason,
+    )
+
+    for path in ("/inbox", "/settings", "/settings/channels"):
+        assert words in (await dana.get(path)).text
+        assert words not in (await noa.get(f"{path}?lang=en")).text

@@ -10,6 +10,7 @@ from server.domains.messaging.connecting import (
     find_account,
     list_channels,
 )
+from server.domains.messaging.connections import Away, Connection, Reason, list_away, note_connection
 from server.domains.messaging.doors import Door, Doors, UnknownChannelError, WrongTokenError
 from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
 from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
@@ -48,8 +49,10 @@ __all__ = [
     "NOBODY_KNOWS",
     "NOT_GONE_OUT",
     "WINDOW_CLOSED",
+    "Away",
     "Channel",
     "CloudNumber",
+    "Connection",
     "Conversation",
     "ConversationSession",
     "Decider",
@@ -62,6 +65,7 @@ __all__ = [
     "Message",
     "Order",
     "Placed",
+    "Reason",
     "Receiver",
     "Template",
     "TemplateUse",
@@ -93,10 +97,12 @@ __all__ = [
     "give_up_file",
     "give_up_letter",
     "keep_takeover",
+    "list_away",
     "list_channels",
     "list_holds",
     "list_templates",
     "mark_sent",
+    "note_connection",
     "pause",
     "place_order",
     "process_event",

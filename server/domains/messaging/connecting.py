@@ -42,6 +42,9 @@ async def connect_bridge(
         "tenant": tenant,
         "secret_encrypted": cipher.encrypt(secret),
         "token_digest": credential_digest(secret),
+        "connection": "unknown",
+        "connection_reason": None,
+        "connection_at": None,
     }
     return await _connect(session, business_id, uuid4(), BRIDGE, "", told)
 

@@ -27,6 +27,7 @@ class Channel(Base):
     """One account at a messaging provider; the digest of its secret is how its webhooks are known.
 
     A Cloud number's `secret` is its access token; what it signs its webhooks with is a secret apart.
+    `connection` is what a bridge last said of its own connection to WhatsApp.
     """
 
     __tablename__ = "channel"
@@ -47,6 +48,9 @@ class Channel(Base):
     settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     signing_secret_encrypted: Mapped[str] = mapped_column(server_default="")
     verify_token_encrypted: Mapped[str] = mapped_column(server_default="")
+    connection: Mapped[str] = mapped_column(server_default="unknown")
+    connection_reason: Mapped[str | None]
+    connection_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 
