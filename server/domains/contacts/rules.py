@@ -16,6 +16,16 @@ LONGEST_IDENTITY = 100
 LONGEST_EMAIL = 320
 # One @, something on both sides, a dot in the host: what is an address is for its mail server to say.
 EMAIL = re.compile(r"[^\s@<>\x00-\x1f]+@[^\s@<>\x00-\x1f]+\.[^\s@<>\x00-\x1f.]+")
+# What forms, phones and models write where nobody told a name: never to be spoken to anybody.
+NO_NAMES = frozenset(
+    {
+        *("unknown", "unknown name", "unknown contact", "unknown caller", "no name", "noname", "anonymous"),
+        *("customer", "n/a", "na", "none", "null", "nil", "undefined"),
+        *("לא ידוע", "לא ידועה", "שם לא ידוע", "ללא שם", "אין שם", "אנונימי", "אנונימית", "לקוח"),
+    }
+)
+AROUND_NAMES = " .,;:!?*_~'\"-()[]<>"
+A_NUMBER = re.compile(r"[\d\s+().-]{7,}")
 # What names a person for good. A username can be given up and taken by someone else: it is no proof.
 PROOF = (
     IdentityKind.PHONE,
@@ -70,6 +80,8 @@ def _told(identities: Mapping[IdentityKind, str], kind: IdentityKind) -> str | N
 
 
 def presentable_name(name: str | None) -> str | None:
-    """Return a name fit to be shown, or None when there is none."""
+    """Return a name fit to be shown and spoken, or None for none, what stands for none, or a number."""
     told = " ".join((name or "").split())
-    return told[:LONGEST_NAME] or None
+    bare = told.casefold().strip(AROUND_NAMES)
+    is_name = bool(bare) and bare not in NO_NAMES and not A_NUMBER.fullmatch(told)
+    return told[:LONGEST_NAME] if is_name else None

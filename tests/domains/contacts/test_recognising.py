@@ -73,6 +73,37 @@ async def test_a_known_name_stays_and_a_missing_one_is_filled_in(database, look)
     assert await look.fetchval("SELECT name FROM contact") == "Maya Levi"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Unknown",
+            " unknown name.",
+            "Customer",
+            "N/A",
+            "null",
+            "None",
+            "undefined",
+            "Anonymous",
+            "-",
+            "???",
+        ),
+        *("לא ידוע", "ללא שם", "אנונימי", "+972 50-123-4567", "972501234567"),
+    ],
+)
+async def test_what_stands_for_a_missing_name_is_none(database, look, name):
+    await recognise(database, sender(phone=PHONE, name=name))
+
+    assert await look.fetchval("SELECT name FROM contact") is None
+
+
+@pytest.mark.parametrize("name", ["Noa Unknown", "מאיה", "🌸", "Studio 54", "Null Levi", "24/7"])
+async def test_a_name_of_ones_own_is_kept(database, look, name):
+    await recognise(database, sender(phone=PHONE, name=name))
+
+    assert await look.fetchval("SELECT name FROM contact") == name
+
+
 async def test_one_persons_contact_at_two_businesses_is_two(database, look):
     ours = await recognise(database, sender(phone=PHONE))
     theirs = await recognise(database, sender(phone=PHONE), OTHER_BUSINESS)
