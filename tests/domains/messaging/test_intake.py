@@ -270,6 +270,16 @@ async def test_nobody_can_change_what_another_person_wrote(shop):
     )
 
 
+async def test_the_same_word_twice_in_one_second_is_two_messages(shop):
+    both = [shop.says("yes"), shop.says("yes")]
+    for told in both:
+        told["payload"]["messages"][0]["messageTimestamp"] = 1770500000
+    await shop.deliver(*both)
+    await shop.settle()
+
+    assert await shop.rows("SELECT text FROM message WHERE author = 'customer'") == [("yes",), ("yes",)]
+
+
 async def test_the_same_message_from_two_addresses_is_one(shop):
     by_phone = shop.says(PRICE_QUESTION, message_id="SAME")
     by_lid = shop.says(PRICE_QUESTION, message_id="SAME", who=replace(MAYA, lid="82399031480511"))

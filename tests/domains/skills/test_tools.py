@@ -263,6 +263,20 @@ async def test_a_model_that_fails_once_is_asked_once_more(shop):
     assert await shop.look("SELECT count(*) FROM assistant_notice") == 0
 
 
+async def test_a_bug_of_ours_says_nothing_to_the_customer_and_calls_a_person(shop):
+    async def break_down():
+        raise ZeroDivisionError
+
+    shop.model = Scripted([break_down])
+    await shop.deliver(shop.says(ASKED))
+    await shop.engine.look.execute("UPDATE job SET attempts = 3")
+    await shop.settle()
+
+    assert shop.phone.sent == []
+    assert await shop.look("SELECT count(*) FROM job WHERE state = 'failed'") == 1
+    assert await shop.look("SELECT needs_person FROM conversation")
+
+
 @pytest.mark.parametrize("at", ["0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59-12:00"])
 async def test_a_moment_at_the_edge_of_time_is_told_to_the_model_and_breaks_nothing(shop, at):
     shop.model = Scripted([calls("set_reminder", text="Call Maya", at=at), "I cannot do that."])
