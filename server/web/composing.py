@@ -34,6 +34,7 @@ SAID = {
     "template_invalid": "compose.error.template_invalid",
     "media_missing": "compose.error.media_missing",
     "too_late": "compose.error.too_late",
+    "key_reused": "compose.error.key_reused",
 }
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Route
 
 from tests.web.conftest import Shops
 from tests.web.site import Site
@@ -50,6 +51,23 @@ async def test_what_is_written_shows_at_once_and_is_stored_once(
     assert await window.shows(".mode", "The AI answers")
     assert await count(shops) == 1
     assert window.complaints == []
+
+
+async def test_what_was_changed_after_a_lost_answer_is_a_message_of_its_own(
+    window: Window, site: Site, shops: Shops
+) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+    await window.page.route("**/send", _loses_the_answer)
+
+    for words in ("350", "350", "350, or 400 at night"):
+        await window.page.fill("#compose-text", words)
+        await window.page.click("#compose-send")
+        assert await window.shows("#compose-error", "did not answer")
+        assert await until(lambda: _has_no(window, "#compose[data-busy]"))
+
+    rows = await shops.dana.connection.fetch("SELECT text FROM message ORDER BY position")
+    assert [row["text"] for row in rows] == ["350", "350, or 400 at night"]
 
 
 async def test_a_message_is_quoted_and_reacted_to(window: Window, site: Site, shops: Shops) -> None:
@@ -177,3 +195,8 @@ async def _has_no(window: Window, selector: str) -> bool:
 
 async def _is_stored(shops: Shops, amount: int) -> bool:
     return await count(shops) == amount
+
+
+async def _loses_the_answer(route: Route) -> None:
+    await route.fetch()
+    await route.abort()

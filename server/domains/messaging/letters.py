@@ -39,8 +39,10 @@ SELECT conversation.id, conversation.business_id, conversation.channel_id, conve
 FROM conversation WHERE conversation.id = :conversation_id AND conversation.business_id = :business_id
 ORDER BY conversation.id LIMIT 1
 """
+# What was changed on the owner's phone since was asked for in other words.
 ASKED_BEFORE = """
-SELECT id FROM message WHERE business_id = :business_id AND client_key = :client_key ORDER BY id LIMIT 1
+SELECT id, text IS NOT DISTINCT FROM cast(:text AS text) OR details ?| ARRAY['edited', 'deleted'] AS is_same
+FROM message WHERE business_id = :business_id AND client_key = :client_key ORDER BY id LIMIT 1
 """
 TOUCH = """
 UPDATE conversation SET last_message_at = greatest(last_message_at, now()), read_position = greatest(
@@ -91,7 +93,8 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     """Store a message that is to be sent and ask for its job; return its id, the same for the same key.
 
     A person who writes takes the conversation over. Raises BadInputError with a stable code:
-    text_missing, text_too_long, conversation_unknown, message_unknown, template_invalid, media_missing.
+    text_missing, text_too_long, conversation_unknown, message_unknown, template_invalid, media_missing,
+    and key_reused for other words under a key that was used.
     """
     check(letter)
     target = await _find_target(session, letter.business_id, letter.conversation_id)
@@ -181,9 +184,14 @@ async def _find_target(session: Session, business_id: int, conversation_id: UUID
 
 
 async def _find_asked(session: Session, letter: Letter) -> UUID | None:
-    names = {"business_id": letter.business_id, "client_key": letter.client_key}
-    found: UUID | None = await session.scalar(text(ASKED_BEFORE), names)
-    return found
+    names = {"business_id": letter.business_id, "client_key": letter.client_key, "text": letter.text}
+    found = (await session.execute(text(ASKED_BEFORE), names)).first()
+    if found is None:
+        return None
+    if not found.is_same:
+        raise BadInputError("key_reused", "Under this name something else was sent: take a new one.")
+    message_id: UUID = found.id
+    return message_id
 
 
 async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:

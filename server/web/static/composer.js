@@ -16,6 +16,15 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// What was changed after a lost answer is another thing: the first may have arrived.
+function nameAnew(form) {
+  const fields = new FormData(form);
+  fields.delete("client_key");
+  const told = new URLSearchParams(fields).toString();
+  if (form.dataset.told && form.dataset.told !== told) form.elements.client_key.value = newKey();
+  form.dataset.told = told;
+}
+
 async function post(action, fields) {
   const answer = await fetch(action, {
     method: "POST",
@@ -77,6 +86,7 @@ async function send(event) {
   const file = form.elements.media_id.value;
   if (!(text.trim() || file) || form.dataset.busy) return;
   form.dataset.busy = "yes";
+  nameAnew(form);
   const shown = showPending(text || $("attached-name").textContent);
   const sent = await attempt(form.action, new FormData(form));
   delete form.dataset.busy;
@@ -125,6 +135,7 @@ async function attach(input) {
 async function doDeed(deed, button) {
   if (deed.dataset.busy) return;
   deed.dataset.busy = "yes";
+  if (deed.elements.client_key) nameAnew(deed);
   const fields = new FormData(deed);
   if (button?.name) fields.set(button.name, button.value);
   const done = await attempt(deed.action, fields);

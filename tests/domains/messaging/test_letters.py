@@ -92,6 +92,18 @@ async def test_the_same_letter_twice_at_once_is_one_message(shop):
     assert shop.phone.texts == [HELLO]
 
 
+async def test_other_words_under_a_key_that_was_used_are_refused_and_not_swallowed(shop):
+    await met(shop)
+    await write(shop, client_key="one click")
+
+    with pytest.raises(BadInputError) as refused:
+        await write(shop, "Something else", client_key="one click")
+
+    assert refused.value.code == "key_reused"
+    await shop.settle()
+    assert shop.phone.texts == [HELLO]
+
+
 async def test_the_assistant_leaves_the_conversation_to_who_wrote_until_it_is_resumed(shop):
     conversation_id = await met(shop)
     await write(shop)
