@@ -122,10 +122,16 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """
         host = request.url.host
         address = await self.choose(host, port_of(request.url))
-        # Host is in the headers already; the certificate is asked for, and checked against, the name.
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
-        return await self._inner.handle_async_request(request)
+        # Host is in the headers already; the certificate is asked for, and checked against, the name. The
+        # request itself keeps the name too: a redirect that names no host leads back to it.
+        looked_at = httpx.Request(
+            request.method,
+            request.url.copy_with(host=address),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": host},
+        )
+        return await self._inner.handle_async_request(looked_at)
 
     async def choose(self, host: str, port: int) -> str:
         """Return the address to connect to; one that may not be called among several forbids them all."""
