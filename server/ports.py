@@ -163,23 +163,46 @@ class OutgoingMedia:
     quoted_id: str | None = None
 
 
+class ButtonKind(StrEnum):
+    """What fills a button of a template: the end of its address, the id of its answer, or a code to copy."""
+
+    URL = "url"
+    QUICK_REPLY = "quick_reply"
+    COPY_CODE = "copy_code"
+
+
+@dataclass(frozen=True)
+class ButtonValue:
+    """What fills one button of a template; `index` counts all its buttons from 0."""
+
+    index: int
+    kind: ButtonKind
+    value: str
+
+
 @dataclass(frozen=True)
 class OutgoingTemplate:
-    """A template that the provider approved; `body` fills its variables in order.
+    """A template that the provider approved; `body` fills its variables in order, under `names` if any.
 
     `text` is what the customer will read, for providers that know no templates and for our own books.
+    Its header is filled by the words of `header`, or by a file.
     """
 
     name: str
     language: str
     text: str
     body: Sequence[str] = ()
+    names: Sequence[str] = ()
+    header: str | None = None
+    header_name: str | None = None
+    file: OutgoingMedia | None = None
+    buttons: Sequence[ButtonValue] = ()
 
 
 class TemplateStatus(StrEnum):
     """How a template stands at its provider: approved ones alone are sent.
 
-    Unsupported is one that is approved, and asks for more than its body's values; waiting is any other state.
+    Unsupported is one that is approved, and asks for what is not filled in here; waiting is any other state.
     """
 
     APPROVED = "APPROVED"
@@ -193,7 +216,11 @@ class TemplateStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ListedTemplate:
-    """A template as its provider has it; `variables` says how many places `{{1}}` its body has."""
+    """A template as its provider has it; `variables` says how many places its body has.
+
+    Those that are not numbered have `names`. Its header has a `format` (text, image, video or document) and
+    its words in `text`; a button a `type`, its words in `text` and where it leads in `url`.
+    """
 
     name: str
     language: str
@@ -202,7 +229,9 @@ class ListedTemplate:
     reason: str | None
     body: str
     variables: int = 0
-    buttons: Sequence[str] = ()
+    names: Sequence[str] = ()
+    header: Json | None = None
+    buttons: Sequence[Json] = ()
 
 
 @dataclass(frozen=True)
@@ -333,6 +362,16 @@ class WebhookPoster(Protocol):
         """Post a body and return the answer, whatever it says; raise a ProviderError where none came."""
 
 
+class LinkedFiles(Protocol):
+    """Fetches files from addresses that customers chose, none of which may lead inside."""
+
+    def open(self, url: str, *, name: str) -> AbstractAsyncContextManager[IncomingFile]:
+        """Fetch a file, under the name of whose it is; raise a ProviderError.
+
+        ProviderRefusedError means that asking again is no use.
+        """
+
+
 def _keep_sealed(_sealed: str) -> str:
     raise LookupError("this process was given no key to the channels' secrets")
 
@@ -351,6 +390,7 @@ class Outside:
     channel_key: Callable[[str], str] = _keep_sealed
     recordings: RecordingStorage = field(default_factory=NoStorage)
     webhooks: WebhookPoster | None = None
+    links: LinkedFiles | None = None
     recordings_keep_days: int = 90
     media: MediaStorage = field(default_factory=NoMedia)
     media_limits: MediaLimits = field(default_factory=MediaLimits)

@@ -20,6 +20,7 @@ from server.log import get_logger
 from server.ports import LanguageModel, Outside
 from server.providers.connections import open_connections, open_guarded_connections
 from server.providers.guarding import GuardedClient
+from server.providers.linked_files import HttpLinkedFiles
 from server.providers.media_folder import MediaFolder
 from server.providers.media_s3 import MediaS3, S3Bucket
 from server.providers.openai_chat import OpenAiChat
@@ -118,6 +119,7 @@ def outside_world(
         open_secret=cipher.decrypt,
         channel_key=cipher.key_of,
         webhooks=HttpWebhookPoster(webhooks),
+        links=HttpLinkedFiles(webhooks),
         recordings=RecordingFolder(Path(settings.data_dir).absolute() / "recordings"),
         recordings_keep_days=settings.recordings_keep_days,
         media=media_storage(settings, http),

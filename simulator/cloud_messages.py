@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from simulator.cloud_errors import MetaError
-from simulator.cloud_templates import buttons_of, filled, find_template
+from simulator.cloud_filling import fill
+from simulator.cloud_templates import find_template
 from simulator.jsontypes import Json
 from simulator.media import MediaStore
 
@@ -159,20 +160,17 @@ def _template(reading: _Reading) -> Json:
     if not isinstance(code, str):
         raise MetaError(131008, "template.language.code is required.")
     template = find_template(reading.templates, _words(told, "name", 512), code)
-    payloads = {
-        str(part.get("index")): str(part["parameters"][0].get("payload"))
-        for part in components
-        if part.get("sub_type") == "quick_reply" and part.get("parameters")
-    }
-    choices = tuple(
-        {"how": "template", "id": payloads.get(str(index), title), "title": title}
-        for index, title in enumerate(buttons_of(template))
-    )
+    read = fill(template, components, reading.media)
+    details = {"template": template["name"], "language": code}
     return {
-        "text": filled(template, components),
+        "text": read.text,
+        "media_id": read.file.get("media_id"),
+        "link": read.file.get("link"),
         "category": str(template["category"]).lower(),
-        "choices": choices,
-        "details": {"template": template["name"], "language": code},
+        "choices": read.choices,
+        "details": details
+        | ({"file_name": read.file["file_name"]} if read.file.get("file_name") else {})
+        | ({"buttons": list(read.buttons)} if read.buttons else {}),
     }
 
 

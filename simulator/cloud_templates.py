@@ -5,16 +5,18 @@ import re
 from simulator.cloud_errors import MetaError
 from simulator.jsontypes import Json
 
-_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}", re.ASCII)
+VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}", re.ASCII)
 APPROVED = "APPROVED"
 _STATUS_CODES = {"PAUSED": 132015, "DISABLED": 132016}
 
 
 def _template(number: int, name: str, language: str, category: str, body: str, **more: object) -> Json:
-    components: list[Json] = [{"type": "BODY", "text": body}]
-    variables = _VARIABLE.findall(body)
+    part: Json = {"type": "BODY", "text": body}
+    variables = VARIABLE.findall(body)
     if variables:
-        components[0]["example"] = {"body_text": [[f"example {name}" for name in variables]]}
+        part["example"] = {"body_text": [[f"example {name}" for name in variables]]}
+    header = more.pop("header", None)
+    components: list[Json] = [{"type": "HEADER", **header}, part] if isinstance(header, dict) else [part]
     buttons = more.pop("buttons", None)
     if buttons:
         components.append({"type": "BUTTONS", "buttons": buttons})
@@ -64,6 +66,63 @@ TEMPLATES: tuple[Json, ...] = (
         status="REJECTED",
         rejected_reason="PROMOTIONAL",
     ),
+    _template(
+        9,
+        "order_ready",
+        "he",
+        "UTILITY",
+        "שלום {{1}}, ההזמנה שלך מוכנה. אפשר לאסוף עד {{2}}.",
+        header={"format": "TEXT", "text": "הזמנה {{1}}"},
+        buttons=[
+            {"type": "URL", "text": "מעקב", "url": "https://shop.test/orders/{{1}}"},
+            {"type": "PHONE_NUMBER", "text": "התקשרו", "phone_number": "+97230000000"},
+        ],
+    ),
+    _template(
+        10,
+        "new_doors",
+        "he",
+        "UTILITY",
+        "שלום {{1}}, כך נראית הדלת שהזמנת.",
+        header={"format": "IMAGE", "example": {"header_handle": ["4::aW1hZ2UvcG5n"]}},
+        buttons=_YES_NO_HEBREW,
+    ),
+    _template(
+        11,
+        "invoice",
+        "en",
+        "UTILITY",
+        "Hello {{first_name}}, here is your invoice of {{month}}.",
+        header={"format": "DOCUMENT", "example": {"header_handle": ["4::YXBwbGljYXRpb24"]}},
+        parameter_format="NAMED",
+    ),
+    _template(
+        12,
+        "clip",
+        "he",
+        "UTILITY",
+        "כך פותחים את המנעול החדש.",
+        header={"format": "VIDEO", "example": {"header_handle": ["4::dmlkZW8vbXA0"]}},
+    ),
+    _template(
+        13,
+        "coupon",
+        "he",
+        "MARKETING",
+        "הנחה של {{1}} אחוזים, רק השבוע.",
+        buttons=[
+            {"type": "COPY_CODE", "text": "העתקת הקוד", "example": "25OFF"},
+            {"type": "QUICK_REPLY", "text": "לא מעוניין"},
+        ],
+    ),
+    _template(
+        14,
+        "where_we_are",
+        "he",
+        "UTILITY",
+        "אנחנו כאן.",
+        header={"format": "LOCATION"},
+    ),
 )
 
 
@@ -76,37 +135,3 @@ def find_template(templates: list[Json], name: str, language: str) -> Json:
             code = _STATUS_CODES.get(template["status"], 132001)
             raise MetaError(code, f"template ({name}) in {language} is {template['status']}")
     raise MetaError(132001, f"template name ({name}) does not exist in {language}")
-
-
-def filled(template: Json, components: list[Json]) -> str:
-    """Return the words that the customer reads; raises MetaError 132000 for a wrong number of values."""
-    body = next(part["text"] for part in template["components"] if part["type"] == "BODY")
-    variables = list(dict.fromkeys(_VARIABLE.findall(body)))
-    given = [part for part in components if str(part.get("type")).lower() == "body"]
-    values = given[0].get("parameters", []) if given else []
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise MetaError(131009, "parameters must be a list of objects")
-    if len(values) != len(variables):
-        raise MetaError(
-            132000,
-            f"body: number of localizable_params ({len(values)}) does not match the expected number "
-            f"of params ({len(variables)})",
-        )
-    by_name = dict(zip(variables, values, strict=True))
-    named = {str(value.get("parameter_name")): value for value in values if value.get("parameter_name")}
-    return _VARIABLE.sub(lambda found: _words((by_name | named)[found[1]]), body)
-
-
-def buttons_of(template: Json) -> list[str]:
-    """Return the words on the quick-reply buttons, in order."""
-    parts = [part for part in template["components"] if part["type"] == "BUTTONS"]
-    return [button["text"] for part in parts for button in part["buttons"] if button["type"] == "QUICK_REPLY"]
-
-
-def _words(value: Json) -> str:
-    text = value.get("text") or value.get("fallback_value") or ""
-    if not isinstance(text, str) or not text.strip():
-        raise MetaError(132012, "a parameter of the template has no text")
-    if "\n" in text or "\t" in text:
-        raise MetaError(132007, "a parameter of the template holds a new line or a tab")
-    return text

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.api.bodies import TooLargeError, TooSlowError, read_object
+from server.api.orders import order_of
 from server.clock import monotonic_s
 from server.db import Database
 from server.domains import accounts, integrations, messaging
@@ -32,9 +33,6 @@ STATUSES = {
     "opted_out": 422,
     "key_reused": 422,
 }
-FIELDS = frozenset(
-    {"to", "conversation_id", "contact_id", "text", "message", "template", "channel", "marketing"}
-)
 
 
 @dataclass
@@ -136,28 +134,6 @@ class Programs:
         )
 
 
-def order_of(body: Mapping[str, Any], business_id: int, *, client_key: str) -> messaging.Order:
-    """Read what is asked for; `message` is the older name of `text`. Raises BadInputError."""
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise BadInputError(
-            "unknown_field", f"{unknown[0][:50]} is not known: use {', '.join(sorted(FIELDS))}."
-        )
-    if not isinstance(body.get("marketing", False), bool):
-        raise BadInputError("bad_field", "marketing must be true or false.")
-    return messaging.Order(
-        business_id=business_id,
-        client_key=client_key,
-        to=_text(body, "to"),
-        conversation_id=_id(body, "conversation_id"),
-        contact_id=_id(body, "contact_id"),
-        text=_text(body, "text") or _text(body, "message"),
-        template=_template(body.get("template")),
-        channel=_text(body, "channel"),
-        is_marketing=body.get("marketing", False),
-    )
-
-
 def _accepted(placed: messaging.Placed) -> dict[str, Any]:
     # db_id and provider are what flows that were made before look for.
     return {
@@ -168,41 +144,6 @@ def _accepted(placed: messaging.Placed) -> dict[str, Any]:
         "provider": placed.channel,
         "status": "queued",
     }
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise BadInputError("bad_field", f"{name} must be a text.")
-    _refuse_nul(name, value or "")
-    return value or None
-
-
-def _refuse_nul(name: str, value: str) -> None:
-    # PostgreSQL holds none.
-    if "\0" in value:
-        raise BadInputError("text_invalid", f"{name} cannot hold the character NUL.")
-
-
-def _id(body: Mapping[str, Any], name: str) -> UUID | None:
-    told = _text(body, name)
-    try:
-        return None if told is None else UUID(told)
-    except ValueError:
-        raise BadInputError("bad_field", f"{name} must be an id that ProSaaS gave.") from None
-
-
-def _template(told: Any) -> messaging.TemplateUse | None:
-    if told is None:
-        return None
-    body = told.get("body", []) if isinstance(told, dict) else None
-    if not isinstance(body, list) or not all(isinstance(one, str) for one in body):
-        raise BadInputError("bad_field", "template must be {name, language, body: [texts]}.")
-    _refuse_nul("template", "".join(body))
-    name, language = _text(told, "name"), _text(told, "language")
-    if name is None or language is None:
-        raise BadInputError("bad_field", "template needs a name and a language.")
-    return messaging.TemplateUse(name, language, body)
 
 
 def _status_of(error: BadInputError) -> int:

@@ -68,9 +68,8 @@ class WhatsappCloud:
 
     async def send(self, account: ChannelAccount, outgoing: Outgoing, *, to: str, key: str) -> Accepted:
         """Send one thing; `key` comes back with the statuses of the message."""
-        media_id = ""
-        if isinstance(outgoing, OutgoingMedia):
-            media_id = await self._upload(account, outgoing)
+        file = outgoing if isinstance(outgoing, OutgoingMedia) else getattr(outgoing, "file", None)
+        media_id = "" if file is None else await self._upload(account, file)
         body = recipient_of(to, account) | message_of(outgoing, media_id)
         if len(key) <= LONGEST_KEY:
             body["biz_opaque_callback_data"] = key

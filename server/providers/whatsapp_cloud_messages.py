@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from server.ports import (
+    ButtonKind,
+    ButtonValue,
     ChannelAccount,
     EventKind,
     Outgoing,
@@ -45,7 +47,7 @@ def message_of(outgoing: Outgoing, media_id: str) -> dict[str, Any]:
         case OutgoingReaction(target_id=target_id, emoji=emoji):
             return {"type": "reaction", "reaction": {"message_id": target_id, "emoji": emoji}}
         case OutgoingTemplate():
-            return {"type": "template", "template": _template(outgoing)}
+            return {"type": "template", "template": _template(outgoing, media_id)}
         case OutgoingMedia():
             return _media(outgoing, media_id)
 
@@ -60,12 +62,41 @@ def _media(media: OutgoingMedia, media_id: str) -> dict[str, Any]:
     return {"type": name, name: told} | _quote(media.quoted_id)
 
 
-def _template(template: OutgoingTemplate) -> dict[str, Any]:
+def _template(template: OutgoingTemplate, media_id: str) -> dict[str, Any]:
     told: dict[str, Any] = {"name": template.name, "language": {"code": template.language}}
-    if template.body:
-        parameters = [{"type": "text", "text": value} for value in template.body]
-        told["components"] = [{"type": "body", "parameters": parameters}]
-    return told
+    components = [*_header(template, media_id), *_body(template), *map(_button, template.buttons)]
+    return told | ({"components": components} if components else {})
+
+
+def _header(template: OutgoingTemplate, media_id: str) -> list[dict[str, Any]]:
+    parameter: dict[str, Any] | None = None
+    if template.file is not None:
+        file = _media(template.file, media_id)
+        parameter = {"type": file["type"], file["type"]: file[file["type"]]}
+    elif template.header is not None:
+        name = {"parameter_name": template.header_name} if template.header_name else {}
+        parameter = {"type": "text", **name, "text": template.header}
+    return [] if parameter is None else [{"type": "header", "parameters": [parameter]}]
+
+
+def _body(template: OutgoingTemplate) -> list[dict[str, Any]]:
+    values = [{"type": "text", "text": value} for value in template.body]
+    if template.names:
+        pairs = zip(template.names, values, strict=True)
+        values = [{"parameter_name": name} | value for name, value in pairs]
+    return [{"type": "body", "parameters": values}] if values else []
+
+
+def _button(button: ButtonValue) -> dict[str, Any]:
+    match button.kind:
+        case ButtonKind.URL:
+            parameter = {"type": "text", "text": button.value}
+        case ButtonKind.QUICK_REPLY:
+            parameter = {"type": "payload", "payload": button.value}
+        case ButtonKind.COPY_CODE:
+            parameter = {"type": "coupon_code", "coupon_code": button.value}
+    told = {"type": "button", "sub_type": button.kind.value, "index": str(button.index)}
+    return told | {"parameters": [parameter]}
 
 
 def _quote(quoted_id: str | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Source: https://developers.facebook.com/docs/graph-api/reference/whats-app-busin
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from server.ports import ListedTemplate, TemplateStatus
@@ -19,9 +19,12 @@ MOST_PAGES = 100
 LONGEST_NAME, LONGEST_WORD, LONGEST_BODY, LONGEST_REASON = 512, 20, 4096, 300
 MOST_VARIABLES = 20
 VARIABLE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+NAME = re.compile(r"[a-z0-9_]{1,60}")
 PARTS = frozenset({"HEADER", "BODY", "FOOTER", "BUTTONS"})
-# These go out as they were approved; any other asks for something to be filled in with each sending.
-BUTTONS = frozenset({"QUICK_REPLY", "URL", "PHONE_NUMBER"})
+HEADERS = frozenset({"TEXT", "IMAGE", "VIDEO", "DOCUMENT"})
+# What goes out as it was approved, or with one value; any other asks for what is not filled in here.
+BUTTONS = frozenset({"QUICK_REPLY", "URL", "PHONE_NUMBER", "COPY_CODE"})
+LONGEST_TITLE, LONGEST_URL, MOST_BUTTONS = 60, 2000, 10
 
 
 class EndlessListError(Exception):
@@ -51,19 +54,44 @@ def _template(told: dict[str, Any]) -> ListedTemplate | None:
         return None
     parts = [object_of(part) for part in list_of(told.get("components"))]
     body = next((text_of(part.get("text")) for part in parts if part.get("type") == "BODY"), None) or ""
-    variables = list(dict.fromkeys(VARIABLE.findall(body)))
-    is_sendable = _goes_out_with_its_body(told, parts, body, variables)
-    reason = text_of(told.get("rejected_reason"))
+    header = next((part for part in parts if part.get("type") == "HEADER"), None)
+    names = _variables(body)
+    lacking = next(_lacking(told, parts, body), None)
+    rejected = text_of(told.get("rejected_reason"))
+    is_short_of = status == TemplateStatus.APPROVED and lacking is not None
+    reason = lacking if is_short_of else rejected if rejected != "NONE" else None
     return ListedTemplate(
         name=storable(name),
         language=storable(language),
         category=storable(text_of(told.get("category")) or "")[:LONGEST_WORD],
-        status=_status(status, is_sendable=is_sendable),
-        reason=storable(reason)[:LONGEST_REASON] if reason and reason != "NONE" else None,
+        status=_status(status, is_sendable=lacking is None),
+        reason=storable(reason)[:LONGEST_REASON] if reason else None,
         body=storable(body)[:LONGEST_BODY] or storable(name),
-        variables=len(variables) if is_sendable else 0,
-        buttons=[storable(text_of(button.get("text")) or "") for button in _buttons(parts)],
+        variables=len(names) if lacking is None else 0,
+        names=[] if _are_numbered(names) or lacking else [storable(one) for one in names],
+        header=None if header is None else _header(header),
+        buttons=[_button(button) for button in _buttons(parts)[:MOST_BUTTONS]],
     )
+
+
+def _variables(words: str) -> list[str]:
+    """Return what stands between the braces of a text: numbers or names, in order, each once."""
+    return list(dict.fromkeys(VARIABLE.findall(words)))
+
+
+def _are_numbered(names: list[str]) -> bool:
+    return set(names) == {str(place) for place in range(1, len(names) + 1)}
+
+
+def _header(part: dict[str, Any]) -> dict[str, str]:
+    words = storable(text_of(part.get("text")) or "")[:LONGEST_TITLE]
+    return {"format": storable(text_of(part.get("format")) or "TEXT").lower()[:LONGEST_WORD], "text": words}
+
+
+def _button(told: dict[str, Any]) -> dict[str, str]:
+    url = storable(text_of(told.get("url")) or "")[:LONGEST_URL]
+    kind = storable(text_of(told.get("type")) or "").lower()[:LONGEST_WORD]
+    return {"type": kind, "text": storable(text_of(told.get("text")) or "")[:LONGEST_TITLE], "url": url}
 
 
 def _status(told: str, *, is_sendable: bool) -> TemplateStatus:
@@ -72,25 +100,30 @@ def _status(told: str, *, is_sendable: bool) -> TemplateStatus:
     return TemplateStatus(told) if told in set(TemplateStatus) else TemplateStatus.WAITING
 
 
-def _goes_out_with_its_body(
-    told: dict[str, Any], parts: list[dict[str, Any]], body: str, variables: list[str]
-) -> bool:
-    """Tell whether the values of its body, by their places, are all that a sending has to bring."""
-    header: dict[str, Any] = next((part for part in parts if part.get("type") == "HEADER"), {})
-    return (
-        0 < len(body) <= LONGEST_BODY
-        and told.get("category") != "AUTHENTICATION"
-        and all(part.get("type") in PARTS for part in parts)
-        and header.get("format", "TEXT") == "TEXT"
-        and not VARIABLE.search(text_of(header.get("text")) or "")
-        and all(_goes_out(button) for button in _buttons(parts))
-        and len(variables) <= MOST_VARIABLES
-        and set(variables) == {str(place) for place in range(1, len(variables) + 1)}
-    )
-
-
-def _goes_out(button: dict[str, Any]) -> bool:
-    return button.get("type") in BUTTONS and not VARIABLE.search(text_of(button.get("url")) or "")
+def _lacking(told: dict[str, Any], parts: list[dict[str, Any]], body: str) -> Iterator[str]:
+    """Yield what of a template cannot be filled in here, in Meta's words."""
+    names = _variables(body)
+    is_named = told.get("parameter_format") == "NAMED" and all(NAME.fullmatch(name) for name in names)
+    if not 0 < len(body) <= LONGEST_BODY or len(names) > MOST_VARIABLES:
+        yield "BODY"
+    if not (_are_numbered(names) or is_named):
+        yield "BODY"
+    if told.get("category") == "AUTHENTICATION":
+        yield "AUTHENTICATION"
+    for part in parts:
+        kind, format_ = part.get("type"), part.get("format", "TEXT")
+        if kind not in PARTS:
+            yield str(kind)
+        if kind == "HEADER" and (
+            format_ not in HEADERS or len(_variables(text_of(part.get("text")) or "")) > 1
+        ):
+            yield f"HEADER {format_}"
+    buttons = _buttons(parts)
+    if len(buttons) > MOST_BUTTONS:
+        yield "BUTTONS"
+    for button in buttons:
+        if button.get("type") not in BUTTONS or len(_variables(text_of(button.get("url")) or "")) > 1:
+            yield f"BUTTON {button.get('type')}"
 
 
 def _buttons(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -99,6 +99,17 @@ class MediaFetch:
     tries: int = 0
 
 
+# Without a lane: what is written meanwhile goes out before it. Nobody wants to be sent hours late what its
+# address did not give, so it is not tried for long.
+@job(queue="default", urgency=Urgency.FOLLOW_UP, timeout_s=180)
+@dataclass(frozen=True)
+class LinkFetch:
+    """Fetch the file of a message that is to be sent; `tries` counts how often a person asked again."""
+
+    media_id: UUID
+    tries: int = 0
+
+
 # Somebody sits before the page and waits for it.
 @job(queue="default", urgency=Urgency.REPLY, timeout_s=90)
 @dataclass(frozen=True)

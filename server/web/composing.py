@@ -24,7 +24,7 @@ Deed: TypeAlias = Callable[[Session, MemberVisit, UUID], Awaitable[bool]]
 
 PAUSES = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2)}
 MORNING = time(8)
-MOST_VARIABLES = 20
+MOST_VARIABLES, MOST_BUTTONS = 20, 10
 # What is said of a refusal, by its stable code; anything else is said in general words.
 SAID = {
     "text_missing": "compose.error.text_missing",
@@ -33,6 +33,8 @@ SAID = {
     "message_unknown": "compose.error.message_unknown",
     "template_invalid": "compose.error.template_invalid",
     "media_missing": "compose.error.media_missing",
+    "caption_invalid": "compose.error.caption_invalid",
+    "opted_out": "compose.error.opted_out",
     "too_late": "compose.error.too_late",
     "key_reused": "compose.error.key_reused",
 }
@@ -105,7 +107,7 @@ async def _send(session: Session, visit: MemberVisit, conversation_id: UUID) -> 
         reacts_to=None if emoji is None else _id(form.get("reacts_to")),
     )
     if template:
-        letter = await messaging.fill_template(session, letter, _id(template), _variables(form))
+        letter = await messaging.fill_template(session, letter, _id(template), _filling(form))
     await messaging.ask_to_send(session, letter)
     return True
 
@@ -172,9 +174,10 @@ def _until(wanted: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     return now + PAUSES[wanted]
 
 
-def _variables(form: Mapping[str, str]) -> list[str]:
+def _filling(form: Mapping[str, str]) -> messaging.Filling:
     names = (f"var{place}" for place in range(1, MOST_VARIABLES + 1))
-    return [form[name] for name in names if name in form]
+    buttons = {place: form.get(f"button{place}", "") for place in range(MOST_BUTTONS)}
+    return messaging.Filling([form[name] for name in names if name in form], form.get("header"), buttons)
 
 
 def _id(told: str | None) -> UUID | None:

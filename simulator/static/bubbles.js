@@ -76,6 +76,13 @@ function place(message, named) {
   return [map, element("p", "words", name || address || named.place), where];
 }
 
+// A template's header, by what its file is; its addresses and codes stand under its words.
+function template(message, named) {
+  const kind = (message.details.mimetype ?? "").split("/")[0];
+  const shown = { image: "image", video: "video" }[kind] ?? "document";
+  return message.url ? body({ ...message, kind: shown }, named) : [];
+}
+
 function body(message, named) {
   switch (message.kind) {
     case "image":
@@ -89,6 +96,8 @@ function body(message, named) {
       return [message.url ? player("video", message, named.video) : element("p", "words", named.video)];
     case "document":
       return [documentCard(message, named)];
+    case "template":
+      return template(message, named);
     case "location":
       return place(message, named);
     case "contact":

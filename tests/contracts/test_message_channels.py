@@ -28,15 +28,11 @@ from server.ports import (
     Outgoing,
     OutgoingMedia,
     OutgoingReaction,
-    OutgoingTemplate,
     OutgoingText,
-    TemplateStatus,
 )
-from server.providers import whatsapp_cloud_templates
 from server.providers.connections import open_connections
 from server.providers.whatsapp_bridge import WhatsappBridge
 from server.providers.whatsapp_cloud import WhatsappCloud
-from simulator.cloud_templates import TEMPLATES
 from simulator.media import door_photo
 from tests.simulator.outside import ACCESS_TOKEN, DANA, SECRET, Outside, Receiver, outside_world, until
 
@@ -231,6 +227,10 @@ def photo(**more: Any) -> OutgoingMedia:
     return OutgoingMedia(EventKind.IMAGE, pieces(content), len(content), **told)
 
 
+def document() -> OutgoingMedia:
+    return OutgoingMedia(EventKind.DOCUMENT, pieces(b"%PDF-1"), 6, "application/pdf", "may.pdf")
+
+
 @pytest.mark.parametrize("file_name", ['דלת "א".png', "a\r\nb: c.png", "", "x" * 200])
 async def test_a_files_name_breaks_nothing(line: Line, file_name: str) -> None:
     await line.send(photo(file_name=file_name))
@@ -271,34 +271,6 @@ async def test_a_files_address_elsewhere_is_not_followed(line: Line) -> None:
         with pytest.raises((ProviderRefusedError, ProviderDownError)):
             async with line.channel.open_file(line.account, {"url": url, "kind": "image"}):
                 pass
-
-
-async def test_a_template_arrives_in_the_words_that_the_customer_reads(line: Line) -> None:
-    await line.world.client.post(
-        "/sim/cloud/templates", json={"name": "visit", "language": "he", "body": "שלום {{1}}"}
-    )
-
-    await line.send(OutgoingTemplate("visit", "he", "שלום דנה", body=["דנה"]))
-
-    [bubble] = await line.shown()
-    assert bubble["text"] == "שלום דנה"
-
-
-async def test_the_templates_of_all_pages_are_listed_where_there_are_any(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(whatsapp_cloud_templates, "PAGE", 3)
-
-    listed = await line.channel.list_templates(line.account)
-
-    stands = {(one.name, one.language): (one.status, one.reason, one.variables) for one in listed}
-    if line.kind == BRIDGE:
-        assert stands == {}
-        return
-    assert len(stands) == len(TEMPLATES)
-    assert stands["appt_reminder", "he"] == (TemplateStatus.APPROVED, None, 2)
-    assert stands["refused_offer", "he"] == (TemplateStatus.REJECTED, "PROMOTIONAL", 0)
-    assert len(await line.world.calls(provider=line.kind)) == 3
 
 
 async def test_that_an_answer_is_being_written_is_shown(line: Line) -> None:

@@ -5,28 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from server.queue.catalog import MediaCleanup, MediaFetch
+from server.queue.catalog import LinkFetch, MediaCleanup, MediaFetch
 from tests.engine import BUSINESS
 from tests.faults.held import SLOT, Work, ask
 from tests.processes import Installation
 
-FETCHED, OLD = UUID(int=61), UUID(int=62)
+FETCHED, OLD, LINKED = UUID(int=61), UUID(int=62), UUID(int=63)
 ROW = "FROM media_file WHERE id = '{}'"
 
 
 async def wait_for_a_file(house: Installation) -> None:
     """Have a message that does not say where its file is."""
+    await _message(house, FETCHED, "in", "{}")
+
+
+async def wait_for_a_linked_file(house: Installation) -> None:
+    """Have a message that is to be sent with a file from an address inside."""
+    await _message(house, LINKED, "out", '{"link": {"url": "http://10.0.0.1/x"}}')
+
+
+async def _message(house: Installation, media_id: UUID, direction: str, details: str) -> None:
+    author, status = ("customer", "received") if direction == "in" else ("api", "queued")
     await house.value(
         "WITH someone AS (INSERT INTO contact (business_id) VALUES ($1) RETURNING id),"
         " talk AS (INSERT INTO conversation (business_id, channel_id, contact_id, address)"
-        "  SELECT $1, channel.id, someone.id, 'files' FROM channel, someone"
+        "  SELECT $1, channel.id, someone.id, 'files ' || $3 FROM channel, someone"
         "  WHERE channel.kind = 'whatsapp_bridge' ORDER BY channel.id LIMIT 1 RETURNING id, channel_id),"
         " said AS (INSERT INTO message"
-        "  (business_id, conversation_id, channel_id, direction, author, kind, status)"
-        "  SELECT $1, id, channel_id, 'in', 'customer', 'image', 'received' FROM talk RETURNING id)"
+        "  (business_id, conversation_id, channel_id, direction, author, kind, status, details)"
+        "  SELECT $1, id, channel_id, $3, $4, 'image', $5, $6::jsonb FROM talk RETURNING id)"
         " INSERT INTO media_file (id, business_id, message_id, kind) SELECT $2, $1, id, 'image' FROM said",
         BUSINESS,
-        FETCHED,
+        media_id,
+        direction,
+        author,
+        status,
+        details,
     )
 
 
@@ -51,6 +65,13 @@ WORKS: Mapping[str, Work] = {
         f"SELECT state = 'waiting' AND NOT is_held {ROW.format(FETCHED)}",
         f"SELECT state = 'gone' {ROW.format(FETCHED)}",
         after=wait_for_a_file,
+    ),
+    "link_fetch_job": Work(
+        f"SELECT {ROW.format(LINKED)} FOR UPDATE",
+        lambda house: ask(house, LinkFetch(LINKED), business_id=BUSINESS),
+        f"SELECT state = 'waiting' AND NOT is_held {ROW.format(LINKED)}",
+        f"SELECT state = 'gone' {ROW.format(LINKED)}",
+        after=wait_for_a_linked_file,
     ),
     # The file goes before its row does.
     "media_cleanup_job": Work(

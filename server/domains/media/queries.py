@@ -49,12 +49,21 @@ async def hold(session: Session, media_id: UUID) -> MediaFile | None:
     )
 
 
-async def store(session: Session, media_id: UUID, kind: str, facts: Facts) -> bool:
+async def store(
+    session: Session, media_id: UUID, kind: str, facts: Facts, *, mimetype_told: str | None
+) -> bool:
     """Note that a file that was waited for is whole; False if nobody waits for it any more."""
     found = await session.execute(
         update(MediaFile)
         .where(MediaFile.id == media_id, MediaFile.state == "waiting")
-        .values(state="stored", kind=kind, state_at=func.now(), is_held=True, **vars(facts))
+        .values(
+            state="stored",
+            kind=kind,
+            state_at=func.now(),
+            is_held=True,
+            mimetype_told=mimetype_told,
+            **vars(facts),
+        )
         .returning(MediaFile.id)
     )
     return found.first() is not None

@@ -25,6 +25,7 @@ TOO_LARGE = "it is larger than is kept"
 EMPTY = "it is empty"
 UNNAMED = "the message does not say where its file is"
 NOT_FETCHED = "it could not be fetched"
+WRONG_KIND = "it is not of the kind that it is to be sent as, or larger than WhatsApp takes"
 DELETED = "its sender deleted it"
 KEPT_LONG_ENOUGH = "it was kept long enough"
 
@@ -89,6 +90,14 @@ def kind_to_send(facts: Facts, limits: MediaLimits) -> str:
     """Return as what a file is sent: what WhatsApp would refuse of its own kind goes as a document."""
     kind = SENT_AS.get(facts.mimetype, "document")
     return kind if facts.size_bytes <= limit_of(kind, limits) else "document"
+
+
+def kind_of(facts: Facts, limits: MediaLimits, wanted: str | None) -> str | None:
+    """Return as what a file is sent of which somebody wants a kind, or None of them; None where it cannot."""
+    kind = kind_to_send(facts, limits)
+    if wanted == "document":
+        return wanted
+    return kind if wanted in {None, kind} else None
 
 
 def is_fetched(kind: str, details: Mapping[str, Any]) -> bool:

@@ -33,7 +33,7 @@ from server.domains.media.sniffing import ARCHIVE, OCTETS
 from server.errors import BadInputError, ProviderRefusedError
 from server.ports import IncomingFile, Outside
 from server.queue import enqueue
-from server.queue.catalog import MediaFetch
+from server.queue.catalog import LinkFetch, MediaFetch
 from server.storages import MediaLimits, MediaStorage, StoredFile
 
 MOST_UNSENT = 200
@@ -68,6 +68,28 @@ async def expect(
         await enqueue(session, MediaFetch(media_id), business_id=business_id)
 
 
+async def expect_link(
+    session: Session, business_id: int, message_id: UUID, *, kind: str, file_name: str
+) -> None:
+    """Ask for the file of a message that is to be sent; its size is held to what its kind may have."""
+    media_id = await queries.insert_file(
+        session, business_id=business_id, message_id=message_id, kind=kind, file_name=plain_name(file_name)
+    )
+    if media_id is None:
+        raise LookupError("a message that was just made has no file yet")
+    await enqueue(session, LinkFetch(media_id), business_id=business_id)
+
+
+async def link_again(session: Session, business_id: int, message_id: UUID) -> bool:
+    """Ask once more for the file of a message that is to be sent; False where none is missing."""
+    file = await queries.find_file_of(session, message_id)
+    tries = None if file is None else await queries.wait_again(session, file.id)
+    if file is None or tries is None:
+        return False
+    await enqueue(session, LinkFetch(file.id, tries), business_id=business_id)
+    return True
+
+
 async def fetch_again(session: Session, media_id: UUID) -> MediaFile | None:
     """Ask once more for a file that did not come; None where there is none such."""
     tries = await queries.wait_again(session, media_id)
@@ -92,6 +114,7 @@ async def bring(
         async with incoming as opened:
             if opened.size_bytes is not None and opened.size_bytes > limit:
                 return Ended("refused", TOO_LARGE)
+            file.mimetype_told = file.mimetype_told or opened.mimetype
             chunks = inspection.through(opened.chunks)
             await outside.media.put(file.business_id, file.id, chunks)
     except TooLargeError:
@@ -103,11 +126,13 @@ async def bring(
     return inspection.facts()
 
 
-async def settle(session: Session, file: MediaFile, outcome: Facts | Ended) -> bool:
-    """Keep what became of a file; False if nobody waits for it any more."""
+async def settle(
+    session: Session, file: MediaFile, outcome: Facts | Ended, *, kind: str | None = None
+) -> bool:
+    """Keep what became of a file, and that it is of a kind; False if nobody waits for it any more."""
     if isinstance(outcome, Ended):
         return await queries.end(session, file.id, outcome.state, outcome.reason)
-    return await queries.store(session, file.id, file.kind, outcome)
+    return await queries.store(session, file.id, kind or file.kind, outcome, mimetype_told=file.mimetype_told)
 
 
 async def keep_upload(
@@ -134,14 +159,15 @@ async def keep_upload(
             kind="document",
             is_held=True,
             file_name=plain_name(file_name),
-            mimetype_told=mimetype[:200],
         )
     if media_id is None:
         raise LookupError("a file without a message clashes with none")
     await outside.media.put(business_id, media_id, inspection.through(chunks))
     facts = inspection.facts()
     async with database.transaction(business_id) as session:
-        await queries.store(session, media_id, kind_to_send(facts, limits), facts)
+        await queries.store(
+            session, media_id, kind_to_send(facts, limits), facts, mimetype_told=mimetype[:200]
+        )
         file = await queries.get_file(session, media_id)
     if file is None:
         raise LookupError("a file that was just kept cannot be seen")

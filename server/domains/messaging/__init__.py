@@ -13,7 +13,9 @@ from server.domains.messaging.connecting import (
 from server.domains.messaging.connections import Away, Connection, Reason, list_away, note_connection
 from server.domains.messaging.doors import Door, Doors, UnknownChannelError, WrongTokenError
 from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
-from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send, mark_sent, send_again
+from server.domains.messaging.filling import Button, Filling, Template
+from server.domains.messaging.letters import Letter, Link, TemplateUse, ask_to_send, mark_sent, send_again
+from server.domains.messaging.linking import fetch_link, give_up_link
 from server.domains.messaging.marking import choose_reading, shows_reading
 from server.domains.messaging.models import (
     Channel,
@@ -34,7 +36,6 @@ from server.domains.messaging.suggesting import Decider, approve, discard
 from server.domains.messaging.syncing import ask_for_stale_templates, ask_for_templates, sync_templates
 from server.domains.messaging.takeover import choose_approval, keep_takeover, pause, read_takeover, resume
 from server.domains.messaging.templates import (
-    Template,
     add_quick_reply,
     fill_template,
     list_templates,
@@ -50,6 +51,7 @@ __all__ = [
     "NOT_GONE_OUT",
     "WINDOW_CLOSED",
     "Away",
+    "Button",
     "Channel",
     "CloudNumber",
     "Connection",
@@ -59,9 +61,11 @@ __all__ = [
     "Delivery",
     "Door",
     "Doors",
+    "Filling",
     "InboxConflict",
     "InboxEvent",
     "Letter",
+    "Link",
     "Message",
     "Order",
     "Placed",
@@ -89,6 +93,7 @@ __all__ = [
     "connect_cloud",
     "discard",
     "fetch_file",
+    "fetch_link",
     "fill_template",
     "find_account",
     "find_hold",
@@ -96,6 +101,7 @@ __all__ = [
     "give_up_event",
     "give_up_file",
     "give_up_letter",
+    "give_up_link",
     "keep_takeover",
     "list_away",
     "list_channels",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from server.db import Session
 from server.domains import media
-from server.domains.messaging import queries
+from server.domains.messaging import letters, queries
 from server.domains.messaging.connecting import find_account
 from server.domains.messaging.models import Channel, Message
 from server.queue import Changed, Run
@@ -49,9 +49,14 @@ async def give_up_file(session: Session, media_id: UUID) -> None:
 
 async def ask_for_file_again(session: Session, media_id: UUID) -> UUID | None:
     """Ask once more for a file that did not come; return its conversation, None where there is none."""
-    file = await media.fetch_again(session, media_id)
+    file = await media.get_file(session, media_id)
     message = await queries.get_message(session, file.message_id) if file and file.message_id else None
     if message is None:
+        return None
+    if message.direction == "out":
+        # The message waits for its file: both are asked for again, as one.
+        await letters.send_again(session, message.business_id, message.id)
+    elif await media.fetch_again(session, media_id) is None:
         return None
     _show(session, message)
     return message.conversation_id

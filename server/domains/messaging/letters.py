@@ -7,7 +7,7 @@ conversation, behind what the customer wrote before, so that a draft in the maki
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -20,14 +20,16 @@ from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
 from server.domains.messaging.rules import PauseReason, message_key
 from server.errors import BadInputError
-from server.ports import DeliveryStatus, EventKind
+from server.ports import ButtonValue, DeliveryStatus, EventKind
 from server.queue import Changed, EffectState, catalog, enqueue, find_effect, own_jobs
 
 LONGEST_TEXT = 4096
+LONGEST_CAPTION = 1024
 MOST_VARIABLES = 50
 SENT_FILES = frozenset(
     {EventKind.IMAGE, EventKind.VIDEO, EventKind.DOCUMENT, EventKind.AUDIO, EventKind.VOICE}
 )
+WORDLESS = frozenset({EventKind.AUDIO.value, EventKind.VOICE.value})
 # The lane of what the customer wrote last; a conversation whose events are forgotten has its address's.
 TARGET = """
 SELECT conversation.id, conversation.business_id, conversation.channel_id, conversation.address,
@@ -57,11 +59,31 @@ WHERE id = :message_id
 
 @dataclass(frozen=True)
 class TemplateUse:
-    """A template with what fills its variables, in their order."""
+    """A template with what fills it: see `ports.OutgoingTemplate`; `file_kind` is what its header shows."""
 
     name: str
     language: str
     body: Sequence[str] = ()
+    names: Sequence[str] = ()
+    header: str | None = None
+    header_name: str | None = None
+    file_kind: str | None = None
+    buttons: Sequence[ButtonValue] = ()
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return what is kept of it with its message."""
+        told = asdict(self) | {"body": list(self.body)[:MOST_VARIABLES]}
+        return {name: value for name, value in told.items() if value or name == "body"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file that is fetched from an address before its message is sent, as what it is unless as a `kind`."""
+
+    url: str
+    kind: str | None = None
+    file_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +92,8 @@ class Letter:
 
     `client_key` is the asker's own name for it: the same key again is the same message. `author` is
     person, api, or assistant for what a person approved; only a person takes the conversation over.
-    `quotes` and `reacts_to` are messages by our own ids; a file is named by the id of its upload.
+    `quotes` and `reacts_to` are messages by our own ids; a file is named by the id of its upload, or by its
+    address: such a letter is sent once its file is there.
     """
 
     business_id: int
@@ -85,6 +108,7 @@ class Letter:
     reacts_to: UUID | None = None
     template: TemplateUse | None = None
     media_id: UUID | None = None
+    link: Link | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Mapping[str, str]] = ()
 
@@ -94,7 +118,7 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
 
     A person who writes takes the conversation over. Raises BadInputError with a stable code:
     text_missing, text_too_long, conversation_unknown, message_unknown, template_invalid, media_missing,
-    and key_reused for other words under a key that was used.
+    caption_invalid, and key_reused for other words under a key that was used.
     """
     check(letter)
     target = await _find_target(session, letter.business_id, letter.conversation_id)
@@ -109,8 +133,21 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     if letter.author == "person" and letter.kind is not EventKind.REACTION:
         await takeover.hand_to_person(session, letter.conversation_id, PauseReason.INBOX, letter.user_id)
     await session.execute(text(TOUCH), {"message_id": message_id, "conversation_id": letter.conversation_id})
-    await _enqueue(session, target, message_id, tries=1)
+    if letter.link is None:
+        await _enqueue(session, target, message_id, tries=1)
+        return message_id
+    kind, name = letter.link.kind or EventKind.DOCUMENT.value, letter.link.file_name
+    await media.expect_link(session, letter.business_id, message_id, kind=kind, file_name=name)
+    session.outbox.append(Changed(letter.business_id, "conversation", letter.conversation_id))
     return message_id
+
+
+async def go_on(session: Session, business_id: int, message_id: UUID) -> None:
+    """Have a message sent whose file is there now."""
+    message = await queries.get_message(session, message_id)
+    if message is not None and message.status == DeliveryStatus.QUEUED.value:
+        target = await _find_target(session, business_id, message.conversation_id)
+        await _enqueue(session, target, message_id, tries=int(message.details.get("tries", 1)))
 
 
 async def send_again(
@@ -136,6 +173,9 @@ async def send_again(
     await session.execute(
         text(SEND_AGAIN), {"message_id": message_id, "effect_key": effect_key, "tries": tries}
     )
+    if "link" in message.details and await media.link_again(session, business_id, message_id):
+        session.outbox.append(Changed(business_id, "conversation", message.conversation_id))
+        return True
     target = await _find_target(session, business_id, message.conversation_id)
     await _enqueue(session, target, message_id, tries=tries)
     return True
@@ -164,10 +204,23 @@ def check(letter: Letter) -> None:
         raise BadInputError("text_invalid", "A message cannot hold the character NUL.")
     if letter.kind is EventKind.TEMPLATE and letter.template is None:
         raise BadInputError("template_invalid", "Say which template is to be sent.")
-    if letter.kind in SENT_FILES and letter.media_id is None:
+    has_file = letter.media_id is not None or letter.link is not None
+    if letter.kind in SENT_FILES and not has_file:
         raise media_missing()
+    if letter.template is not None and has_file != (letter.template.file_kind is not None):
+        told = f"needs a file: {letter.template.file_kind}" if not has_file else "takes no file"
+        raise BadInputError("template_invalid", f"The header of the template {letter.template.name} {told}.")
     if letter.kind is EventKind.REACTION and letter.reacts_to is None:
         raise BadInputError("message_unknown", "Say which message the reaction belongs to.")
+
+
+def why_not_with(kind: str, words: str | None) -> str | None:
+    """Return why words cannot go with a file of a kind, None where they can."""
+    if words and kind in WORDLESS:
+        return "WhatsApp sends no words with a sound: send them by themselves"
+    if words and len(words) > LONGEST_CAPTION:
+        return f"the words with a file have at most {LONGEST_CAPTION} characters"
+    return None
 
 
 def media_missing() -> BadInputError:
@@ -199,13 +252,13 @@ async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
     if letter.user_name:
         details["by"] = letter.user_name
     if letter.template is not None:
-        details["template"] = {
-            "name": letter.template.name,
-            "language": letter.template.language,
-            "body": list(letter.template.body)[:MOST_VARIABLES],
-        }
+        details["template"] = letter.template.stored
+    if letter.link is not None:
+        details["link"] = asdict(letter.link)
+        kind = kind if letter.template else letter.link.kind or EventKind.DOCUMENT.value
+        _require_words_for(kind, letter)
     if letter.media_id is not None:
-        kind = await _kind_of_file(session, letter.media_id)
+        kind = await _kind_with_file(session, letter, letter.media_id)
     if letter.reacts_to is not None:
         details["target"] = await _provider_id(session, letter, letter.reacts_to)
     quoted = None if letter.quotes is None else await _provider_id(session, letter, letter.quotes)
@@ -225,12 +278,23 @@ async def _said(session: Session, letter: Letter, target: Row[Any]) -> Said:
     )
 
 
-async def _kind_of_file(session: Session, media_id: UUID) -> str:
-    """Return as what a file goes: what it is, and not what it was called."""
+async def _kind_with_file(session: Session, letter: Letter, media_id: UUID) -> str:
+    """Return as what a letter with a file goes: what the file is, and not what it was called."""
     file = await media.get_file(session, media_id)
     if file is None:
         raise media_missing()
+    if letter.template is not None:
+        if letter.template.file_kind not in {file.kind, EventKind.DOCUMENT.value}:
+            wanted = f"The template {letter.template.name} shows a file: {letter.template.file_kind}."
+            raise BadInputError("template_invalid", wanted)
+        return letter.kind.value
+    _require_words_for(file.kind, letter)
     return file.kind
+
+
+def _require_words_for(kind: str, letter: Letter) -> None:
+    if letter.template is None and (why_not := why_not_with(kind, letter.text)):
+        raise BadInputError("caption_invalid", f"Nothing was sent: {why_not}.")
 
 
 async def _provider_id(session: Session, letter: Letter, message_id: UUID) -> str:

@@ -236,6 +236,8 @@ class MessageTemplate(Base):
     reason: Mapped[str | None]
     body: Mapped[str]
     variables: Mapped[int] = mapped_column(server_default="0")
+    names: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    header: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     buttons: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     synced_at: Mapped[CreatedAt]
     created_at: Mapped[CreatedAt]

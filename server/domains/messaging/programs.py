@@ -13,7 +13,10 @@ from sqlalchemy import Row, text
 from server.db import Session
 from server.domains import contacts
 from server.domains.messaging import queries, windows
-from server.domains.messaging.letters import Letter, TemplateUse, ask_to_send
+from server.domains.messaging.connecting import BRIDGE
+from server.domains.messaging.filling import require_values
+from server.domains.messaging.letters import Letter, Link, TemplateUse, ask_to_send
+from server.domains.messaging.templates import check_template
 from server.errors import BadInputError
 from server.ports import EventKind, IdentityKind, MessageChannel, Sender
 
@@ -62,6 +65,8 @@ class Order:
     contact_id: UUID | None = None
     text: str | None = None
     template: TemplateUse | None = None
+    link: Link | None = None
+    media_id: UUID | None = None
     channel: str | None = None
     is_marketing: bool = False
 
@@ -93,7 +98,8 @@ async def place_order(session: Session, channels: Mapping[str, MessageChannel], 
     """Store what a program asks to be sent and ask for its job; the same key again is the same message.
 
     Raises BadInputError: recipient_missing, bad_phone, channel_missing, channel_unknown,
-    conversation_unknown, contact_unknown, window_closed, opted_out, or as `ask_to_send` does.
+    conversation_unknown, contact_unknown, window_closed, opted_out, template_invalid, template_impossible,
+    or as `ask_to_send` does.
     """
     given = [one for one in (order.to, order.conversation_id, order.contact_id) if one is not None]
     if len(given) != 1:
@@ -103,19 +109,35 @@ async def place_order(session: Session, channels: Mapping[str, MessageChannel], 
     if order.is_marketing and not await contacts.may_market(session, row.contact_id):
         raise BadInputError("opted_out", "This contact wants no marketing: nothing was sent.")
     await _check_window(session, channels[row.channel], row.id, order)
-    message_id = await ask_to_send(
-        session,
-        Letter(
-            business_id=order.business_id,
-            conversation_id=row.id,
-            client_key=order.client_key,
-            text=order.text,
-            kind=EventKind.TEXT if order.template is None else EventKind.TEMPLATE,
-            author="api",
-            template=order.template,
-        ),
-    )
+    letter = await _letter(session, order, row)
+    message_id = await ask_to_send(session, letter)
     return Placed(message_id, row.id, row.channel)
+
+
+async def _letter(session: Session, order: Order, row: Row[Any]) -> Letter:
+    has_file = order.link is not None or order.media_id is not None
+    kind = EventKind.DOCUMENT if has_file else EventKind.TEXT
+    letter = Letter(
+        business_id=order.business_id,
+        conversation_id=row.id,
+        client_key=order.client_key,
+        text=order.text,
+        kind=kind if order.template is None else EventKind.TEMPLATE,
+        author="api",
+        template=order.template,
+        link=order.link,
+        media_id=order.media_id,
+        details={"marketing": True} if order.is_marketing else {},
+    )
+    if order.template is None:
+        return letter
+    require_values(order.template)
+    letter = await check_template(session, letter)
+    if row.channel == BRIDGE and not letter.text:
+        raise BadInputError(
+            "template_impossible", "This channel is a bridge, which has no templates: say the words in text."
+        )
+    return letter
 
 
 async def read_message(session: Session, business_id: int, message_id: UUID) -> Standing | None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
+from sqlalchemy import text
+
 from server.db import Session
-from server.domains import media
+from server.domains import contacts, media
 from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver
 from server.domains.messaging.models import Channel, Conversation, Message
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
 from server.log import get_logger
 from server.ports import (
+    ButtonKind,
+    ButtonValue,
     DeliveryStatus,
     EventKind,
     Outgoing,
@@ -20,12 +25,22 @@ from server.ports import (
     OutgoingTemplate,
     OutgoingText,
 )
-from server.queue import EffectState, GivenUp, Run, find_effect, give_up_effects, plan_effect
+from server.queue import (
+    EffectState,
+    GivenUp,
+    Run,
+    abandon_effect,
+    find_effect,
+    give_up_effects,
+    plan_effect,
+)
 from server.storages import StoredFile
 
 log = get_logger(__name__)
 
 OVER = frozenset({"sent", "delivered", "read"})
+UNWANTED = "not sent: this contact wants no marketing"
+CONTACT_OF = "SELECT contact_id FROM conversation WHERE id = :conversation_id ORDER BY id LIMIT 1"
 
 
 async def send_letter(run: Run, message_id: UUID) -> None:
@@ -46,6 +61,8 @@ async def send_letter(run: Run, message_id: UUID) -> None:
             provider=parcel.channel_kind,
             job_id=run.job_id,
         )
+        if message.details.get("marketing") and await _call_off_unwanted(session, message):
+            return
         file = await media.find_file_of(session, message_id)
     if file is None:
         await deliver(run, parcel, _outgoing(message), also=_nothing_more)
@@ -53,6 +70,20 @@ async def send_letter(run: Run, message_id: UUID) -> None:
     # Opened before the provider is called: a storage that is away says nothing of the channel.
     async with media.opened(run.outside.media, file) as stored:
         await deliver(run, parcel, _with_file(message, file, stored), also=_nothing_more)
+
+
+async def _call_off_unwanted(session: Session, message: Message) -> bool:
+    """Call off marketing to whoever said no since it was asked for; tell whether that was done."""
+    contact_id = await session.scalar(text(CONTACT_OF), {"conversation_id": message.conversation_id})
+    if contact_id is None or await contacts.may_market(session, contact_id):
+        return False
+    await queries.lock_conversation(session, message.conversation_id)
+    key = message.effect_key or ""
+    locked = await sendings.lock_sending(session, key)
+    if locked is None or not await abandon_effect(session, key=key, reason=UNWANTED):
+        return False
+    await own.show(session, locked, DeliveryStatus.FAILED, UNWANTED)
+    return True
 
 
 async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) -> None:
@@ -96,23 +127,41 @@ def _outgoing(message: Message) -> Outgoing:
         case EventKind.REACTION:
             return OutgoingReaction(str(details["target"]), words)
         case EventKind.TEMPLATE:
-            used = details["template"]
-            return OutgoingTemplate(used["name"], used["language"], words, tuple(used["body"]))
+            return _template(message)
         case _:
             return OutgoingText(words, message.quoted_provider_id)
 
 
-def _with_file(message: Message, file: media.MediaFile, stored: StoredFile) -> OutgoingMedia:
+def _template(message: Message) -> OutgoingTemplate:
+    used = message.details["template"]
+    return OutgoingTemplate(
+        name=used["name"],
+        language=used["language"],
+        text=message.text or "",
+        body=tuple(used["body"]),
+        names=tuple(used.get("names", ())),
+        header=used.get("header"),
+        header_name=used.get("header_name"),
+        buttons=[
+            ButtonValue(one["index"], ButtonKind(one["kind"]), one["value"])
+            for one in used.get("buttons", ())
+        ],
+    )
+
+
+def _with_file(message: Message, file: media.MediaFile, stored: StoredFile) -> Outgoing:
     """Return a message with its file, whose bytes are read as they go."""
-    return OutgoingMedia(
-        kind=EventKind(file.kind),
+    is_template = message.kind == EventKind.TEMPLATE.value
+    attached = OutgoingMedia(
+        kind=EventKind(message.details["template"]["file_kind"] if is_template else file.kind),
         chunks=stored.chunks,
         size_bytes=stored.size_bytes,
         mimetype=media.sent_as(file),
         file_name=file.file_name or "",
-        caption=message.text,
+        caption=None if is_template else message.text,
         quoted_id=message.quoted_provider_id,
     )
+    return replace(_template(message), file=attached) if is_template else attached
 
 
 async def _nothing_more(_session: Session) -> None:

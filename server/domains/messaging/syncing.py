@@ -27,14 +27,17 @@ WHERE told.id = :channel_id ORDER BY other.id LIMIT 100
 """
 KEEP = """
 INSERT INTO message_template
-    (business_id, channel_id, name, language, category, status, reason, body, variables, buttons)
-SELECT :business_id, :channel_id, name, language, category, status, reason, body, variables, buttons
+    (business_id, channel_id, name, language, category, status, reason, body, variables, names, header,
+     buttons)
+SELECT :business_id, :channel_id, name, language, category, status, reason, body, variables, names, header,
+       buttons
 FROM jsonb_to_recordset(:told) AS told (name text, language text, category text, status text, reason text,
-                                        body text, variables bigint, buttons jsonb)
+                                        body text, variables bigint, names jsonb, header jsonb, buttons jsonb)
 ORDER BY name, language LIMIT 10000
 ON CONFLICT (channel_id, name, language) WHERE channel_id IS NOT NULL DO UPDATE SET
     category = excluded.category, status = excluded.status, reason = excluded.reason, body = excluded.body,
-    variables = excluded.variables, buttons = excluded.buttons, synced_at = now()
+    variables = excluded.variables, names = excluded.names, header = excluded.header,
+    buttons = excluded.buttons, synced_at = now()
 """
 # All that this transaction did not keep.
 ARCHIVE = """

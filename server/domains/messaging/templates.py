@@ -4,35 +4,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging.letters import LONGEST_TEXT, Letter, TemplateUse
+from server.domains import contacts
+from server.domains.messaging.filling import (
+    OWN,
+    Filling,
+    Template,
+    in_order,
+    not_approved,
+    require_filled,
+    used,
+    words_of,
+)
+from server.domains.messaging.letters import LONGEST_TEXT, Letter
 from server.errors import BadInputError
 from server.ports import EventKind, TemplateStatus
 
-OWN = "own"
+MARKETING = "MARKETING"
 MOST_OWN = 100
 LONGEST_NAME = 60
-VARIABLE = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
+NUMBER = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
 LIST = """
-SELECT id, channel_id, name, language, category, status, reason, body, variables FROM message_template
+SELECT id, channel_id, name, language, category, status, reason, body, variables, names, header, buttons
+FROM message_template
 WHERE business_id = :business_id AND status <> 'ARCHIVED'
   AND (channel_id IS NULL OR cast(:conversation_id AS uuid) IS NULL
        OR channel_id = (SELECT channel_id FROM conversation WHERE id = cast(:conversation_id AS uuid)))
 ORDER BY channel_id NULLS FIRST, status <> 'APPROVED', name, language LIMIT 300
 """
+# By our id, as a page names it, or by its own name, as a program does.
 READ = """
-SELECT template.id, template.channel_id, name, language, category, status, reason, body, variables
+SELECT template.id, template.channel_id, template.name, language, category, status, reason, body, variables,
+       names, header, buttons
 FROM message_template AS template
 JOIN conversation ON conversation.id = :conversation_id
-WHERE template.id = :id AND template.business_id = :business_id
+WHERE template.business_id = :business_id AND status <> 'ARCHIVED'
+  AND (template.id = cast(:id AS uuid) OR template.channel_id = conversation.channel_id
+       AND template.name = cast(:name AS text) AND template.language = cast(:language AS text))
   AND (template.channel_id IS NULL OR template.channel_id = conversation.channel_id)
 ORDER BY template.id LIMIT 1
 """
+CONTACT = "SELECT contact_id FROM conversation WHERE id = :conversation_id ORDER BY id LIMIT 1"
 ADD = """
 INSERT INTO message_template (business_id, name, body)
 SELECT cast(:business_id AS bigint), :name, :body WHERE (
@@ -46,31 +63,6 @@ DELETE FROM message_template WHERE id = :id AND business_id = :business_id AND c
 """
 
 
-@dataclass(frozen=True)
-class Template:
-    """One template; `variables` says how many `{{1}}` its body has. A quick reply's status is own."""
-
-    id: UUID
-    channel_id: UUID | None
-    name: str
-    language: str
-    category: str
-    status: str
-    reason: str | None
-    body: str
-    variables: int
-
-    @property
-    def is_own(self) -> bool:
-        """Tell whether it is a quick reply of the business's own."""
-        return self.status == OWN
-
-    @property
-    def may_be_sent(self) -> bool:
-        """Tell whether its provider lets it out."""
-        return self.status in {OWN, TemplateStatus.APPROVED}
-
-
 async def list_templates(
     session: Session, business_id: int, conversation_id: UUID | None = None
 ) -> list[Template]:
@@ -81,33 +73,64 @@ async def list_templates(
 
 
 async def fill_template(
-    session: Session, letter: Letter, template_id: UUID | None, variables: Sequence[str]
+    session: Session, letter: Letter, template_id: UUID | None, filling: Filling
 ) -> Letter:
-    """Return a letter that sends a template with its variables filled; a quick reply becomes its words.
+    """Return a letter that sends a template that is filled; a quick reply becomes its words.
 
-    Raises BadInputError `template_invalid` for one that is not there, not approved, or not filled.
+    Raises BadInputError `template_invalid` for one that is not there, not approved, or not filled, and
+    `opted_out` for advertising to somebody who wants none.
     """
-    row = None
-    if template_id is not None:
-        names = {
-            "id": template_id,
-            "business_id": letter.business_id,
-            "conversation_id": letter.conversation_id,
-        }
-        row = (await session.execute(text(READ), names)).first()
-    if row is None:
+    template = await _find(session, letter, template_id=template_id)
+    if template is None:
         raise BadInputError("template_invalid", "There is no such template on this channel.")
-    template = Template(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
-    filled = [value.strip() for value in variables][: template.variables]
-    if not template.may_be_sent:
-        raise BadInputError("template_invalid", f"WhatsApp has not approved the template {template.name}.")
-    if len(filled) < template.variables or not all(filled):
-        raise BadInputError("template_invalid", f"Fill all {template.variables} variables.")
-    words = fill(template.body, filled)
     if template.status == OWN:
-        return replace(letter, kind=EventKind.TEXT, text=words)
-    used = TemplateUse(template.name, template.language, tuple(filled))
-    return replace(letter, kind=EventKind.TEMPLATE, text=words, template=used)
+        values = [value.strip() for value in filling.body][: template.variables]
+        if len(values) < template.variables or not all(values):
+            raise BadInputError("template_invalid", f"Fill all {template.variables} variables.")
+        return replace(letter, kind=EventKind.TEXT, text=fill(template.body, values))
+    use = used(template, filling)
+    require_filled(template, use)
+    letter = replace(letter, kind=EventKind.TEMPLATE, text=words_of(template, use), template=use)
+    return await _with_consent(session, letter, template)
+
+
+async def check_template(session: Session, letter: Letter) -> Letter:
+    """Return a program's letter with the words of its template, held against what the provider listed.
+
+    One that we do not know, new as it may be, is left to the provider. Raises as `fill_template` does.
+    """
+    use = letter.template
+    if use is None:
+        return letter
+    template = await _find(session, letter, name=use.name, language=use.language)
+    if template is None:
+        return letter
+    if template.status == TemplateStatus.APPROVED:
+        use = in_order(template, use)
+        require_filled(template, use)
+        letter = replace(letter, template=use, text=letter.text or words_of(template, use))
+    elif template.status != TemplateStatus.UNSUPPORTED:
+        raise not_approved(template)
+    return await _with_consent(session, letter, template)
+
+
+async def _find(
+    session: Session, letter: Letter, *, template_id: UUID | None = None, name: str = "", language: str = ""
+) -> Template | None:
+    told = {"business_id": letter.business_id, "conversation_id": letter.conversation_id}
+    names = told | {"id": template_id, "name": name or None, "language": language}
+    row = (await session.execute(text(READ), names)).first()
+    return None if row is None else Template(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+async def _with_consent(session: Session, letter: Letter, template: Template) -> Letter:
+    """Mark advertising as such: whoever wants none gets none, also if they say so before it goes out."""
+    if template.category != MARKETING:
+        return letter
+    contact_id = await session.scalar(text(CONTACT), {"conversation_id": letter.conversation_id})
+    if contact_id is not None and not await contacts.may_market(session, contact_id):
+        raise BadInputError("opted_out", "This contact wants no marketing: nothing was sent.")
+    return replace(letter, details={**letter.details, "marketing": True})
 
 
 async def add_quick_reply(session: Session, business_id: int, *, name: str, body: str) -> UUID:
@@ -129,8 +152,8 @@ async def remove_quick_reply(session: Session, business_id: int, template_id: UU
 
 
 def fill(body: str, variables: Sequence[str]) -> str:
-    """Return a template's body with its variables in place; what a value holds is not filled again."""
-    return VARIABLE.sub(lambda found: _value(found, variables), body)
+    """Return a quick reply with its variables in place; what a value holds is not filled again."""
+    return NUMBER.sub(lambda found: _value(found, variables), body)
 
 
 def _value(found: re.Match[str], variables: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.domains import messaging
-from server.domains.messaging import Letter, syncing
+from server.domains.messaging import Filling, Letter, syncing
 from server.errors import BadInputError, ProviderDownError
 from server.jobs import load_handlers
 from server.ports import ChannelAccount, ListedTemplate, TemplateStatus
@@ -20,9 +20,12 @@ from tests.engine import BUSINESS
 
 load_handlers()
 
-READY = ListedTemplate("ready", "en", "UTILITY", TemplateStatus.APPROVED, None, "Order {{1}}", 1, ["Yes"])
+YES = {"type": "quick_reply", "text": "Yes", "url": ""}
+READY = ListedTemplate(
+    "ready", "en", "UTILITY", TemplateStatus.APPROVED, None, "Order {{1}}", 1, buttons=[YES]
+)
 OFFER = ListedTemplate("offer", "he", "MARKETING", TemplateStatus.PAUSED, None, "מבצע")
-KEPT = "SELECT name, status, variables, buttons FROM message_template ORDER BY name"
+KEPT = "SELECT name, status, variables, buttons -> 0 ->> 'text' FROM message_template ORDER BY name"
 
 
 @dataclass
@@ -62,7 +65,7 @@ async def test_what_the_provider_lists_is_kept_and_a_second_time_changes_nothing
     for _ in range(2):
         await sync(listing)
 
-        assert await listing.rows(KEPT) == [("offer", "PAUSED", 0, "[]"), ("ready", "APPROVED", 1, '["Yes"]')]
+        assert await listing.rows(KEPT) == [("offer", "PAUSED", 0, None), ("ready", "APPROVED", 1, "Yes")]
     assert await offered(listing) == [("ready", True), ("offer", False)]
 
 
@@ -77,7 +80,7 @@ async def test_one_that_is_gone_is_archived_and_comes_back_when_it_does(listing)
     letter = Letter(business_id=BUSINESS, conversation_id=conversation_id, client_key="k", text="")
     async with listing.engine.api.transaction(BUSINESS) as session:
         with pytest.raises(BadInputError):
-            await messaging.fill_template(session, letter, template_id, ["7"])
+            await messaging.fill_template(session, letter, template_id, Filling(["7"]))
 
     listing.phone.listed = [replace(READY, status=TemplateStatus.PENDING), OFFER]
     await sync(listing)
@@ -128,6 +131,10 @@ def button(kind: str, **more: str) -> list[dict[str, Any]]:
     return [{"type": "BUTTONS", "buttons": [{"type": kind} | more]}]
 
 
+def named(body: str) -> dict[str, Any]:
+    return {"parameter_format": "NAMED", "components": [{"type": "BODY", "text": body}]}
+
+
 async def read(*listed: Any) -> list[ListedTemplate]:
     async def ask(**_query: str) -> dict[str, Any]:
         return {"data": list(listed)}
@@ -141,12 +148,17 @@ async def read(*listed: Any) -> list[ListedTemplate]:
         ({}, "APPROVED"),
         ({"parts": [{"type": "FOOTER", "text": "Bye"}]}, "APPROVED"),
         ({"parts": button("URL", url="https://a.b/c")}, "APPROVED"),
-        ({"parts": button("URL", url="https://a.b/{{1}}")}, "UNSUPPORTED"),
+        ({"parts": button("URL", url="https://a.b/{{1}}")}, "APPROVED"),
+        ({"parts": button("COPY_CODE", text="Copy")}, "APPROVED"),
+        ({"parts": [{"type": "HEADER", "format": "IMAGE"}]}, "APPROVED"),
+        ({"parts": [{"type": "HEADER", "format": "TEXT", "text": "{{1}}"}]}, "APPROVED"),
+        (named("Hello {{first_name}}"), "APPROVED"),
         ({"parts": button("OTP")}, "UNSUPPORTED"),
-        ({"parts": [{"type": "HEADER", "format": "IMAGE"}]}, "UNSUPPORTED"),
-        ({"parts": [{"type": "HEADER", "format": "TEXT", "text": "{{1}}"}]}, "UNSUPPORTED"),
+        ({"parts": button("URL", url="https://{{1}}/{{2}}")}, "UNSUPPORTED"),
+        ({"parts": [{"type": "HEADER", "format": "LOCATION"}]}, "UNSUPPORTED"),
         ({"parts": [{"type": "CAROUSEL"}]}, "UNSUPPORTED"),
         ({"components": [{"type": "BODY", "text": "Hello {{name}}"}]}, "UNSUPPORTED"),
+        (named("Hello {{First Name}}"), "UNSUPPORTED"),
         ({"components": [{"type": "BODY", "text": "Hello {{2}}"}]}, "UNSUPPORTED"),
         ({"components": "nonsense"}, "UNSUPPORTED"),
         ({"category": "AUTHENTICATION"}, "UNSUPPORTED"),
@@ -154,10 +166,11 @@ async def read(*listed: Any) -> list[ListedTemplate]:
         ({"status": "LIMIT_EXCEEDED"}, "WAITING"),
     ],
 )
-async def test_only_what_goes_out_with_its_bodys_values_may_be_sent(more, status):
+async def test_only_what_can_be_filled_in_here_may_be_sent(more, status):
     [one] = await read(told(**more))
 
     assert one.status == status
+    assert (one.reason is not None) == (status == "UNSUPPORTED")
 
 
 async def test_a_list_that_is_no_list_of_templates_is_read_as_far_as_it_goes():

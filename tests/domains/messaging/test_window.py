@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from server.domains import messaging
-from server.domains.messaging import Letter, TemplateUse, windows
+from server.domains.messaging import Filling, Letter, TemplateUse, windows
 from server.domains.messaging.windows import LENGTHS
 from server.errors import BadInputError, ProviderRefusedError, Refusal
 from server.ports import EventKind
@@ -136,16 +136,16 @@ async def test_quick_replies_and_templates_are_filled_or_refused(windowed):
     letter = Letter(business_id=BUSINESS, conversation_id=conversation_id, client_key="q", text="")
     async with windowed.engine.api.transaction(BUSINESS) as session:
         own = await messaging.add_quick_reply(session, BUSINESS, name="hours", body="We open at 8.")
-        filled = await messaging.fill_template(session, letter, own, [])
+        filled = await messaging.fill_template(session, letter, own, Filling([]))
     template_id = await windowed.look(
         "INSERT INTO message_template (business_id, channel_id, name, language, status, body, variables)"
         " VALUES (6, $1, 'ready', 'en', 'APPROVED', 'Order {{1}} of {{2}}', 2) RETURNING id",
         windowed.channel_id,
     )
     async with windowed.engine.api.transaction(BUSINESS) as session:
-        ready = await messaging.fill_template(session, letter, template_id, ["{{2}}", "Maya"])
+        ready = await messaging.fill_template(session, letter, template_id, Filling(["{{2}}", "Maya"]))
         with pytest.raises(BadInputError):
-            await messaging.fill_template(session, letter, template_id, ["only one"])
+            await messaging.fill_template(session, letter, template_id, Filling(["only one"]))
 
     assert (filled.kind, filled.text) == (EventKind.TEXT, "We open at 8.")
     assert (ready.kind, ready.text) == (EventKind.TEMPLATE, "Order {{2}} of Maya")
