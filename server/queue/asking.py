@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -54,11 +54,26 @@ class Dispatch:
     queue: str
     business_id: int | None
     number: int
+    # Its business's share was asked before it was written.
+    has_place: bool = False
 
     @property
     def rq_id(self) -> str:
         """Return RQ's job id: the ledger's id and the number of this dispatch."""
         return f"{self.job_id}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Jobs of a kind that were written as waiting, beyond their business's share; `job_id` is one of them."""
+
+    kind: str
+    count: int
+    job_id: str
+
+    def beside(self, other: Held | None) -> Held:
+        """Return both as one, if there is another of this kind."""
+        return self if other is None else replace(other, count=other.count + self.count)
 
 
 @dataclass(frozen=True)
@@ -120,11 +135,6 @@ async def insert(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
     """Insert jobs and return a dispatch for each that is new and due; the transaction is the caller's."""
     rows = await connection.fetch(INSERT, orjson.dumps([one.row() for one in asked]).decode())
     return [dispatch_of(row) for row in rows if row["dispatch_no"]]
-
-
-def first_dispatch(row: Mapping[str, Any]) -> Dispatch:
-    """Build the dispatch of a job that is due at once, from what `Asked.row` returned."""
-    return Dispatch(row["id"], row["kind"], row["queue"], row["business_id"], 1)
 
 
 def dispatch_of(row: asyncpg.Record) -> Dispatch:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from contextvars import Context
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 from redis.asyncio import Redis
@@ -22,7 +22,7 @@ from server.clock import monotonic_s, utc_now
 from server.db.session import Database
 from server.errors import StoreUnavailableError
 from server.log import get_logger
-from server.queue.asking import Changed, Dispatch, StopJob
+from server.queue.asking import Changed, Dispatch, Held, StopJob
 from server.queue.kinds import KINDS, dotted_name
 
 log = get_logger(__name__)
@@ -64,6 +64,12 @@ WHERE job.id = lost.id AND job.dispatch_no = lost.number AND job.state = 'ready'
 """
 
 
+# Nobody waits for a hint: those of so long a time share one round trip, unless something else goes out.
+HINTS_AFTER_S = 0.02
+# What is told beside the jobs themselves.
+Told: TypeAlias = Changed | StopJob | Held
+
+
 def live_channel(business_id: int | str) -> str:
     """Return the pub/sub channel that carries a business's hints."""
     return f"live:{business_id}"
@@ -75,18 +81,23 @@ class Shares:
     def __init__(self) -> None:
         self._left: dict[int, tuple[float, float]] = {}
 
-    def take(self, business_id: int | None) -> bool:
-        """Use one place of a business, if it has one; the installation's own work always has."""
+    def take(self, business_id: int | None, wanted: int = 1) -> int:
+        """Use up to so many places of a business and return how many; the installation's own work has all."""
         if business_id is None:
-            return True
+            return wanted
         now = monotonic_s()
         if len(self._left) > MOST_SHARES:
             self._left.clear()
         left, since = self._left.get(business_id, (STRAIGHT_AT_ONCE, now))
         left = min(STRAIGHT_AT_ONCE, left + (now - since) * STRAIGHT_PER_S)
-        has_place = left >= 1
-        self._left[business_id] = (left - has_place, now)
-        return has_place
+        taken = min(int(left), wanted)
+        self._left[business_id] = (left - taken, now)
+        return taken
+
+    def give_back(self, business_id: int, places: int) -> None:
+        """Return places that were taken and not used."""
+        left, since = self._left.get(business_id, (STRAIGHT_AT_ONCE, monotonic_s()))
+        self._left[business_id] = (min(STRAIGHT_AT_ONCE, left + places), since)
 
 
 class Dispatcher:
@@ -96,21 +107,40 @@ class Dispatcher:
         self._database = database
         self._redis = redis
         self._waiting: list[object] = []
+        self._hints: set[Changed] = set()
+        self._held: dict[str, Held] = {}
         self._shares = Shares()
         self._flushing: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     async def announce(self, outbox: Sequence[object]) -> None:
         """Take what a transaction left in its outbox; returns at once, nothing here can fail it."""
-        if not outbox:
-            return
+        for item in outbox:
+            match item:
+                case Changed():
+                    self._hints.add(item)
+                case Held():
+                    self._held[item.kind] = item.beside(self._held.get(item.kind))
+                case _:
+                    self._waiting.append(item)
         _log_asked([item for item in outbox if isinstance(item, Dispatch)])
-        self._waiting.extend(outbox)
+        if self._waiting:
+            self._start()
+        elif outbox and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(HINTS_AFTER_S, self._start, context=Context())
+
+    def _start(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._flushing is None or self._flushing.done():
             # In a context of its own: it works for many, not for whoever announced first.
             self._flushing = asyncio.create_task(self._flush(), context=Context())
 
     async def flushed(self) -> None:
         """Wait until everything announced so far has gone out or was left to the sweeper."""
+        if self._later is not None:
+            self._start()
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])
 
@@ -119,16 +149,19 @@ class Dispatcher:
         await self._write(list(dispatches), [])
 
     async def _flush(self) -> None:
-        while self._waiting:
+        while self._waiting or self._hints or self._held:
             batch, self._waiting = self._waiting, []
-            asked = [item for item in batch if isinstance(item, Dispatch)]
+            told: list[Told] = [*self._hints, *self._held.values()]
+            told += [item for item in batch if isinstance(item, StopJob)]
+            self._hints.clear()
+            self._held.clear()
             straight: list[Dispatch] = []
-            held: list[Dispatch] = []
-            for one in asked:
-                (straight if self._shares.take(one.business_id) else held).append(one)
-            await self._leave_to_window(held)
+            beyond: list[Dispatch] = []
+            for one in [item for item in batch if isinstance(item, Dispatch)]:
+                (straight if one.has_place or self._shares.take(one.business_id) else beyond).append(one)
+            await self._leave_to_window(beyond)
             try:
-                await self._write(straight, [item for item in batch if isinstance(item, Changed | StopJob)])
+                await self._write(straight, told)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("dispatch_deferred", jobs=len(straight), error=type(error).__name__)
                 await self._undispatch(straight)
@@ -139,19 +172,22 @@ class Dispatcher:
             with suppress(RedisError, OSError, TimeoutError):
                 await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
 
-    async def _write(self, dispatches: list[Dispatch], told: list[Changed | StopJob]) -> None:
+    async def _write(self, dispatches: list[Dispatch], told: list[Told]) -> None:
         if not dispatches and not told:
             return
         moment = rq_moment()
         async with self._redis.pipeline(transaction=False) as pipe:
             for _, same in groupby(dispatches, key=attrgetter("kind", "queue")):
                 pipe.eval(PUSH, 0, *push_arguments(list(same), moment))
-            for one in set(told):
+            for one in told:
                 match one:
                     case Changed():
                         pipe.publish(live_channel(one.business_id), orjson.dumps([one.topic, str(one.id)]))
                     case StopJob():
                         pipe.publish(one.channel, one.command)
+                    case Held():
+                        _log_enqueued(one.kind, one.count, one.job_id)
+                        pipe.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
             await pipe.execute()
 
     async def _undispatch(self, dispatches: list[Dispatch]) -> None:
@@ -206,5 +242,9 @@ def rq_moment() -> str:
 def _log_asked(dispatches: Sequence[Dispatch]) -> None:
     for name in {dispatch.kind for dispatch in dispatches}:
         ids = [dispatch.job_id for dispatch in dispatches if dispatch.kind == name]
-        event = f"Enqueued {name}"
-        log.info(event, count=len(ids), job_id=ids[0])
+        _log_enqueued(name, len(ids), ids[0])
+
+
+def _log_enqueued(kind: str, count: int, job_id: str) -> None:
+    event = f"Enqueued {kind}"
+    log.info(event, count=count, job_id=job_id)

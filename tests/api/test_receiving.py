@@ -9,6 +9,7 @@ import pytest
 from server.db.tenancy import credential_digest
 from server.domains.messaging import Delivery, Receiver, UnknownBusinessError, WrongSecretError
 from server.ports import RawEvent
+from server.queue.dispatch import BACKLOG_KEY, STRAIGHT_AT_ONCE
 from tests.engine import open_engine
 
 OURS, THEIRS = credential_digest("danas secret"), credential_digest("noas secret")
@@ -146,6 +147,30 @@ async def test_requests_of_one_moment_share_a_transaction_and_each_gets_its_own_
     rows = await engine.look.fetch("SELECT business_id, event_id FROM inbox_event ORDER BY event_id")
     assert [tuple(row) for row in rows] == [(6, "a"), (6, "b"), (9, "c")]
     assert await engine.look.fetchval("SELECT count(*) FROM job") == 3
+
+
+async def test_of_a_burst_what_has_a_place_goes_to_its_queue_and_the_rest_is_written_as_it_waits(engine):
+    receiver = Receiver(engine.api)
+
+    await receiver.receive(delivery(OURS, 6, *map(str, range(1000))))
+    await engine.dispatcher.flushed()
+
+    straight = await engine.look.fetchval("SELECT count(*) FROM job WHERE dispatch_no = 1")
+    assert STRAIGHT_AT_ONCE <= straight < STRAIGHT_AT_ONCE + 100
+    assert await engine.redis.llen("rq:queue:default") == straight
+    waiting = "SELECT count(*) FROM job WHERE dispatch_no = 0 AND dispatched_at IS NULL AND state = 'ready'"
+    assert await engine.look.fetchval(waiting) == 1000 - straight
+    assert await engine.redis.exists(BACKLOG_KEY)
+
+
+async def test_what_comes_again_and_again_takes_no_place_from_what_is_new(engine):
+    receiver = Receiver(engine.api)
+    for _ in range(10):
+        await receiver.receive(delivery(OURS, 6, *map(str, range(150))))
+
+    await receiver.receive(delivery(OURS, 6, "new"))
+
+    assert await engine.look.fetchval("SELECT count(*) FROM job WHERE dispatch_no = 1") == 151
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ requests of the same moment share one transaction (group commit), which is one s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from uuid import uuid4
+from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 from prometheus_client import Counter, Histogram
@@ -18,11 +18,14 @@ from prometheus_client import Counter, Histogram
 from server.db.gathering import Gathering
 from server.db.session import Database
 from server.db.tenancy import business_list, credential_list
+from server.db.uuids import uuid7
 from server.domains.messaging.doors import Door
 from server.errors import ProsaasError, StoreUnavailableError
 from server.ports import RawEvent
-from server.queue.asking import Asked, Changed, Dispatch, first_dispatch
+from server.queue.asking import Changed, Dispatch, Held, job_id
 from server.queue.catalog import WebhookProcess
+from server.queue.dispatch import Shares
+from server.queue.kinds import KIND_OF
 
 STORED = Counter(
     "prosaas_inbox_events_stored", "Events stored, by whether they were known already.", ["known"]
@@ -42,7 +45,10 @@ CHANNELS = """
 SELECT id, business_id, token_digest FROM channel
 WHERE token_digest = ANY($1::text[]) AND kind = 'whatsapp_bridge' ORDER BY id LIMIT 10000
 """
-STORE = "SELECT accepted, stored FROM receive_events($1, $2, $3::jsonb)"
+STORE = f"SELECT opened, stored FROM take_in_events({', '.join(f'${place}' for place in range(1, 20))})"  # noqa: S608
+JOB = KIND_OF[WebhookProcess]
+# What every job of the inbox shares, in the order in which take_in_events() takes it.
+SHARED = (JOB.name, JOB.version, JOB.queue, int(JOB.urgency), JOB.expires_after_s)
 
 
 class WrongSecretError(ProsaasError):
@@ -62,25 +68,43 @@ class Delivery:
     events: Sequence[RawEvent]
 
 
-@dataclass(slots=True)
-class _Row:
-    """An event on its way in: what receive_events() takes of it, and its job once that is asked for."""
+class _Opening(NamedTuple):
+    """What a delivery came through: the credential it carried, its business and its channel."""
 
-    told: bytes
-    dispatch: Dispatch
+    credential: str
+    business_id: int
+    channel_id: str
 
 
 @dataclass(slots=True)
 class _Lot:
-    """The rows of one delivery."""
+    """One delivery on its way in; `payloads` are its events' as JSON that jsonb takes."""
 
-    credential: str
-    business_id: int
-    rows: list[_Row]
+    opening: _Opening
+    events: Sequence[RawEvent]
+    payloads: list[str]
 
     def weigh(self) -> int:
-        """Return how many bytes go to the database."""
-        return sum([len(row.told) for row in self.rows])
+        """Return about how many bytes go to the database."""
+        return sum([len(payload) for payload in self.payloads])
+
+
+class _Row(NamedTuple):
+    """An event, and the job to ask for once it is stored, in the order in which take_in_events() takes them.
+
+    `opening` is a place in the list of the batch's openings, from 1; `straight` says that the job goes to
+    its queue at once.
+    """
+
+    id: UUID
+    opening: int
+    event_id: str
+    lane: str
+    payload: str
+    reason: str | None
+    job_id: str
+    job_payload: str
+    straight: bool
 
 
 class Receiver:
@@ -90,6 +114,8 @@ class Receiver:
         self._database = database
         self._finding: Gathering[str, dict[int, str]] = Gathering(self._find, most=MOST_REQUESTS)
         self._storing: Gathering[_Lot, bool] = Gathering(self._store, most=MOST_BYTES, weigh=_Lot.weigh)
+        # Settled before a row is written, so that a job whose turn comes later is written once, as it waits.
+        self._shares = Shares()
         # Which channels a secret opened when last asked. A hint that saves a round trip: what
         # stores the events looks again, and takes nothing for a channel that is closed by then.
         self._remembered: dict[str, dict[int, str]] = {}
@@ -127,10 +153,10 @@ class Receiver:
 
     async def _stored(self, delivery: Delivery, opened: Mapping[int, str]) -> bool:
         """Store a delivery; False when its channel is closed by now."""
-        credential, business_id = delivery.secret_digest, delivery.business_id
-        channel_id = opened[business_id]
-        rows = [_row(credential, business_id, channel_id, event) for event in delivery.events]
-        return not rows or await self._storing.ask(_Lot(credential, business_id, rows))
+        business_id = delivery.business_id
+        opening = _Opening(delivery.secret_digest, business_id, opened[business_id])
+        payloads = [storable(orjson.dumps(event.payload)) for event in delivery.events]
+        return not payloads or await self._storing.ask(_Lot(opening, delivery.events, payloads))
 
     async def _channels_of(self, digest: str) -> Mapping[int, str]:
         opened = await self._finding.ask(digest)
@@ -158,42 +184,67 @@ class Receiver:
     async def _store(self, batch: Sequence[_Lot]) -> list[bool]:
         """Store deliveries in one transaction; tells of each whether its channel was open."""
         BATCH.observe(len(batch))
-        rows = [row for lot in batch for row in lot.rows]
-        businesses = {lot.business_id for lot in batch}
+        openings = list(dict.fromkeys([lot.opening for lot in batch]))
+        places = {opening: place for place, opening in enumerate(openings, 1)}
+        rows = [row for lot in batch for row in self._rows(lot, places[lot.opening])]
         async with self._database.driver() as connection:
-            done = await connection.fetchrow(
-                STORE,
-                credential_list({lot.credential for lot in batch}),
-                business_list(businesses),
-                (b"[" + b",".join([row.told for row in rows]) + b"]").decode(),
+            done = await connection.fetchrow(STORE, *_columns(openings, rows), *SHARED)
+        opened, stored = frozenset(done["opened"] or ()), frozenset(done["stored"] or ())
+        await self._announce(openings, rows, opened, stored)
+        return [places[lot.opening] in opened for lot in batch]
+
+    def _rows(self, lot: _Lot, opening: int) -> Iterator[_Row]:
+        """Yield a delivery's rows; the first of them have places in their business's queue."""
+        business_id = lot.opening.business_id
+        straight = self._shares.take(business_id, len(lot.events))
+        for number, (event, payload) in enumerate(zip(lot.events, lot.payloads, strict=True)):
+            event_id = uuid7()
+            job_payload = JOB.encode(WebhookProcess(event_id))
+            yield _Row(
+                event_id,
+                opening,
+                event.event_id,
+                event.lane,
+                payload,
+                event.reason,
+                job_id(JOB.name, business_id, key=job_payload, epoch=0),
+                job_payload,
+                number < straight,
             )
-        accepted, new = set(done["accepted"] or ()), done["stored"] or ()
-        STORED.labels("no").inc(len(new))
-        STORED.labels("yes").inc(len(accepted) - len(new))
-        hints = [Changed(business_id, "inbox", "") for business_id in businesses] if accepted else []
-        await self._database.announce([*(rows[place - 1].dispatch for place in new), *hints])
-        places = accumulate((len(lot.rows) for lot in batch), initial=1)
-        return [place in accepted for place, _ in zip(places, batch, strict=False)]
+
+    async def _announce(
+        self,
+        openings: Sequence[_Opening],
+        rows: Sequence[_Row],
+        opened: frozenset[int],
+        stored: frozenset[int],
+    ) -> None:
+        """Tell of the jobs that are new and of the businesses that have them; count what came."""
+        straight: list[object] = []
+        held: list[str] = []
+        for place, row in enumerate(rows, 1):
+            business_id = openings[row.opening - 1].business_id
+            if place not in stored:
+                self._shares.give_back(business_id, int(row.straight))
+            elif row.straight:
+                straight.append(Dispatch(row.job_id, JOB.name, JOB.queue, business_id, 1, has_place=True))
+            else:
+                held.append(row.job_id)
+        STORED.labels("no").inc(len(stored))
+        STORED.labels("yes").inc(sum([row.opening in opened for row in rows]) - len(stored))
+        hints = [Changed(openings[place - 1].business_id, "inbox", "") for place in opened]
+        waiting = [Held(JOB.name, len(held), held[0])] if held else []
+        await self._database.announce([*straight, *waiting, *hints])
 
 
-def _row(credential: str, business_id: int, channel_id: str, event: RawEvent) -> _Row:
-    event_id = uuid4()
-    job = Asked(WebhookProcess(event_id), business_id, lane=f"{channel_id}:{event.lane}").row()
-    told = {
-        "credential": credential,
-        "id": event_id,
-        "business_id": business_id,
-        "channel_id": channel_id,
-        "event_id": event.event_id,
-        "lane": event.lane,
-        # Encoded apart: what `split` found that can be stored may be as deep as the encoder goes.
-        "payload": orjson.Fragment(orjson.dumps(event.payload)),
-        "reason": event.reason,
-        "job": job,
-    }
-    return _Row(storable(orjson.dumps(told)), first_dispatch(job))
+def _columns(openings: Sequence[_Opening], rows: Sequence[_Row]) -> list[object]:
+    """Return the scope, the openings and the rows as take_in_events() takes them: by columns."""
+    credentials, businesses, channels = zip(*openings, strict=True)
+    scope = credential_list(set(credentials)), business_list(set(businesses))
+    return [*scope, credentials, businesses, channels, *zip(*rows, strict=True)]
 
 
-def storable(told: bytes) -> bytes:
+def storable(told: bytes) -> str:
     """Return JSON that jsonb takes: U+FFFD stands for U+0000, the one character it cannot hold."""
-    return NUL.sub("\\1\ufffd", told.decode()).encode() if b"\\u0000" in told else told
+    text = told.decode()
+    return NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
