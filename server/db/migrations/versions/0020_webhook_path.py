@@ -1,7 +1,7 @@
 """The webhook path, at less cost.
 
 Revision ID: 0020
-Revises: 0023
+Revises: 0021
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from server.db.migrations.scripts import run_script
 
 revision = "0020"
-down_revision = "0023"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
