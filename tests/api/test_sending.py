@@ -131,6 +131,28 @@ async def test_a_key_opens_its_own_business_alone(house):
     assert await house.look("SELECT count(*) FROM message") == 1
 
 
+async def test_ids_that_a_program_was_told_before_a_merge_still_lead_to_the_person(house):
+    told = (await house.send({"to": PHONE, "text": "one"})).json()
+    await house.send({"to": "+972502222222", "text": "two"})
+    ids = (
+        "SELECT contact_id FROM conversation JOIN message ON conversation_id = conversation.id"
+        " WHERE text = $1"
+    )
+    one, two = await house.look(ids, "one"), await house.look(ids, "two")
+    async with house.engine.api.transaction(BUSINESS) as session:
+        staying = await contacts.accept(session, one, two, by="member")
+
+    gone = two if staying == one else one
+    answers = [
+        await house.send({"contact_id": str(gone), "text": "three"}),
+        await house.send({"conversation_id": told["conversation_id"], "text": "four"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert len({answer.json()["conversation_id"] for answer in answers}) == 1
+    assert await house.look("SELECT count(DISTINCT conversation_id) FROM message") == 1
+
+
 async def test_who_wants_no_marketing_gets_none_and_still_gets_service(house):
     sent = (await house.send({"to": PHONE, "text": "hello"})).json()
     async with house.engine.worker.transaction(BUSINESS) as session:

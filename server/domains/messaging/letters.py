@@ -7,7 +7,7 @@ conversation, behind what the customer wrote before, so that a draft in the maki
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,8 @@ SELECT conversation.id, conversation.business_id, conversation.channel_id, conve
            AND event.event_id = message.provider_id
         WHERE message.conversation_id = conversation.id AND message.direction = 'in'
         ORDER BY message.position DESC LIMIT 1) AS lane
-FROM conversation WHERE conversation.id = :conversation_id AND conversation.business_id = :business_id
+FROM conversation
+WHERE conversation.id = live_conversation(:conversation_id) AND conversation.business_id = :business_id
 ORDER BY conversation.id LIMIT 1
 """
 # What was changed on the owner's phone since was asked for in other words.
@@ -122,6 +123,7 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     """
     check(letter)
     target = await _find_target(session, letter.business_id, letter.conversation_id)
+    letter = replace(letter, conversation_id=target.id)
     await queries.lock_conversation(session, letter.conversation_id)
     known = await _find_asked(session, letter)
     if known is not None:

@@ -34,14 +34,16 @@ WHERE conversation.business_id = :business_id AND conversation.contact_id = :con
   AND (cast(:told AS text) IS NULL OR :told IN (cast(channel.id AS text), channel.kind))
 ORDER BY conversation.last_message_at DESC LIMIT 1
 """
+# A program may hold an id from before a merge: it leads to whom it became.
 STANDING = """
 SELECT conversation.id, conversation.contact_id, channel.kind AS channel
 FROM conversation JOIN channel ON channel.id = conversation.channel_id
-WHERE conversation.id = :conversation_id AND conversation.business_id = :business_id
+WHERE conversation.id = live_conversation(:conversation_id) AND conversation.business_id = :business_id
 ORDER BY conversation.id LIMIT 1
 """
 CONTACT = """
-SELECT id FROM contact WHERE id = :contact_id AND business_id = :business_id ORDER BY id LIMIT 1
+SELECT id FROM contact WHERE id = live_contact(:contact_id) AND business_id = :business_id
+ORDER BY id LIMIT 1
 """
 STATUS = """
 SELECT message.id, message.conversation_id, message.direction, message.status, message.status_reason,
