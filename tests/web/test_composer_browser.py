@@ -70,6 +70,25 @@ async def test_what_was_changed_after_a_lost_answer_is_a_message_of_its_own(
     assert [row["text"] for row in rows] == ["350", "350, or 400 at night"]
 
 
+async def test_a_conversation_that_is_paused_may_be_paused_for_longer(
+    window: Window, site: Site, shops: Shops
+) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await shops.dana.connection.execute(
+        "UPDATE conversation SET ai_paused_until = now() + interval '5 minutes' WHERE id = $1", conversation
+    )
+    await window.page.set_viewport_size({"width": 390, "height": 800})
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=he")
+
+    await window.page.click("#assistant-menu summary")
+    await look(window, "paused-menu")
+    await window.page.click("#assistant-menu [value=off]")
+    site.hints.tell(shops.dana.business_id)
+
+    assert await until(lambda: _is_off(shops))
+    assert window.complaints == []
+
+
 async def test_a_message_is_quoted_and_reacted_to(window: Window, site: Site, shops: Shops) -> None:
     conversation = await shops.dana.meet("Maya")
     await shops.dana.writes(conversation, "Which colour?", provider_id="IN1")
@@ -195,6 +214,10 @@ async def _has_no(window: Window, selector: str) -> bool:
 
 async def _is_stored(shops: Shops, amount: int) -> bool:
     return await count(shops) == amount
+
+
+async def _is_off(shops: Shops) -> bool:
+    return not await shops.dana.connection.fetchval("SELECT ai_enabled FROM conversation")
 
 
 async def _loses_the_answer(route: Route) -> None:

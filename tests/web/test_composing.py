@@ -75,6 +75,16 @@ async def test_another_business_can_do_nothing_in_a_conversation(noa, shops):
     assert tuple(row) == (True, 0)
 
 
+async def test_an_assistant_that_is_off_may_be_given_a_time_to_resume(dana, shops):
+    conversation_id = await shops.dana.meet("Maya")
+
+    await post(dana, conversation_id, "assistant", **{"for": "off"})
+    assert "dana answers" in (await dana.get(f"/inbox/{conversation_id}")).text
+    await post(dana, conversation_id, "assistant", **{"for": "30m"})
+
+    assert "dana answers until" in (await dana.get(f"/inbox/{conversation_id}")).text
+
+
 async def test_a_pause_says_who_answers_and_a_resume_takes_it_back(dana, shops):
     conversation_id = await shops.dana.meet("Maya")
 

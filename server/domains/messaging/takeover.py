@@ -19,7 +19,8 @@ from server.errors import BadInputError
 from server.queue import Changed
 
 PAUSE = """
-UPDATE conversation SET ai_paused_until = :until, pause_reason = 'hand', taken_by = :user_id
+UPDATE conversation
+SET ai_enabled = true, ai_paused_until = :until, pause_reason = 'hand', taken_by = :user_id
 WHERE id = :conversation_id RETURNING id
 """
 HAND_TO_PERSON = """
