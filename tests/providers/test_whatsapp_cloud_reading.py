@@ -98,6 +98,19 @@ def test_a_person_keeps_one_lane_whether_their_phone_is_told_or_not():
     assert {event.lane for event in found} == {SCOPED}
 
 
+def test_every_entry_every_change_and_every_message_of_a_batch_is_read():
+    entries = []
+    for place in range(4):
+        two = [message(id=f"wamid.{place}.{number}") for number in range(2)]
+        entries += webhook(messages=two)["entry"]
+    changes = [change for entry in entries[2:] for change in entry["changes"]]
+    body = {"object": "whatsapp_business_account", "entry": [*entries[:2], {"id": "1", "changes": changes}]}
+
+    found = [read(event.payload).provider_id for event in split(body)]
+
+    assert found == [f"wamid.{place}.{number}" for place in range(4) for number in range(2)]
+
+
 def test_a_batch_never_lends_one_persons_name_to_another():
     contacts = [{"wa_id": "972520000000", "user_id": "IL.2", "profile": {"name": "Noa"}}]
 

@@ -104,16 +104,18 @@ async def test_what_a_customer_calls_themselves_cannot_leave_its_place(shop):
 async def test_lines_of_people_are_told_apart_from_the_model_s_own(shop):
     await says(shop, "Hello")
     [(conversation_id, channel_id)] = await shop.rows("SELECT id, channel_id FROM conversation")
-    await shop.engine.look.execute(
-        "INSERT INTO message (business_id, conversation_id, channel_id, direction, author, kind, text,"
-        " status) VALUES ($1, $2, $3, 'out', 'person', 'text', 'Dana here, I am on my way', 'sent')",
-        *(BUSINESS, conversation_id, channel_id),
-    )
+    for author, words in (("api", "Your visit is tomorrow at 9"), ("person", "Dana here, I am on my way")):
+        await shop.engine.look.execute(
+            "INSERT INTO message (business_id, conversation_id, channel_id, direction, author, kind, text,"
+            " status) VALUES ($1, $2, $3, 'out', $4, 'text', $5, 'sent')",
+            *(BUSINESS, conversation_id, channel_id, author, words),
+        )
     shop.model = Scripted(["[a person of the business] What colour is the door?"])
     await says(shop, PRICE_QUESTION)
 
     spoken = [turn.content for turn in shop.model.asked[0][1:]]
     assert "[a person of the business] Dana here, I am on my way" in spoken
+    assert any("Your visit is tomorrow at 9" in line and line.startswith("[") for line in spoken)
     assert shop.phone.texts[-1] == "What colour is the door?"
 
 
