@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from server.providers.aiohttp_transport import AiohttpTransport
 from server.providers.connections import IDLE_S, open_connections
+from tests.providers.raw_server import raw_server
 
 NODE_CLOSES_IDLE_AFTER_S = 5.0
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -46,3 +48,23 @@ async def test_a_connection_is_let_go_well_before_a_node_server_closes_it(closin
         answer = await http.post(closing.url, timeout=5)
 
     assert (answer.status_code, closing.connections) == (200, 2)
+
+
+async def test_the_environment_s_proxy_is_asked_but_for_those_who_need_none(raw, monkeypatch):
+    async with raw_server() as proxy:
+        for server in (proxy, raw):
+            server.says(200, b"")
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with open_connections() as http:
+            await http.post("http://provider.invalid/send", timeout=5)
+            await http.post(f"{raw.url}/send", timeout=5)
+
+    assert [head.split("\r\n")[0] for head in proxy.heads] == ["post http://provider.invalid/send http/1.1"]
+    assert [head.split("\r\n")[0] for head in raw.heads] == ["post /send http/1.1"]
+
+
+async def test_a_proxy_for_other_things_changes_nothing(monkeypatch):
+    monkeypatch.setenv("ftp_proxy", "http://127.0.0.1:1")
+    async with open_connections() as http:
+        assert isinstance(http._transport, AiohttpTransport)
