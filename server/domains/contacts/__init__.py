@@ -87,8 +87,8 @@ from server.domains.contacts.reading import (
     list_leads,
     read_person,
 )
-from server.domains.contacts.rules import normalise_email, normalise_phone
-from server.domains.contacts.service import NamelessSenderError, recognise
+from server.domains.contacts.rules import normalise_email, normalise_phone, share_a_name
+from server.domains.contacts.service import NamelessSenderError, are_one, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
 from server.domains.contacts.sheets import written as as_csv
@@ -138,6 +138,7 @@ __all__ = [
     "add_stage",
     "all_stages",
     "archive_stage",
+    "are_one",
     "as_csv",
     "bring_lead",
     "change_stage",
@@ -172,6 +173,7 @@ __all__ = [
     "save_details",
     "say_distinct",
     "set_deal",
+    "share_a_name",
     "shift_stage",
     "start_import",
     "suggestions",

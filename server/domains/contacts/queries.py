@@ -29,6 +29,15 @@ held AS MATERIALIZED (
 SELECT owner.kind, owner.id, coalesce(held.revision = owner.revision, false) AS is_held
 FROM owner LEFT JOIN held ON held.id = owner.id ORDER BY owner.kind LIMIT 10
 """
+# Both have a name that is known, and all that are known are one contact's. Nobody is held.
+ARE_ONE = """
+SELECT count(DISTINCT identity.contact_id) = 1 AND count(DISTINCT told.side) = 2 AS are_one
+FROM (SELECT 1 AS side, * FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS one (kind, value)
+      UNION ALL
+      SELECT 2, * FROM unnest(cast(:other_kinds AS text[]), cast(:other_values AS text[]))) AS told
+JOIN contact_identity AS identity ON identity.business_id = :business_id
+ AND identity.kind = told.kind AND identity.value = told.value
+"""
 # Whoever has a username and no other name has nothing that it could be confused with.
 BY_USERNAME = """
 SELECT identity.contact_id AS id, EXISTS (
@@ -68,6 +77,23 @@ async def find_owners(session: Session, business_id: int, names: Mapping[Identit
     )
     found = rows.all()
     return Owners({IdentityKind(row.kind): row.id for row in found}, all(row.is_held for row in found))
+
+
+async def are_one(
+    session: Session,
+    business_id: int,
+    one: Mapping[IdentityKind, str],
+    other: Mapping[IdentityKind, str],
+) -> bool:
+    """Tell whether two people's names are known, and are one contact's."""
+    names = {
+        "business_id": business_id,
+        "kinds": [kind.value for kind in one],
+        "values": list(one.values()),
+        "other_kinds": [kind.value for kind in other],
+        "other_values": list(other.values()),
+    }
+    return bool(await session.scalar(text(ARE_ONE), names))
 
 
 async def lock_contacts(session: Session, contact_ids: Sequence[UUID]) -> list[Contact]:

@@ -79,6 +79,17 @@ def _told(identities: Mapping[IdentityKind, str], kind: IdentityKind) -> str | N
     return told if told and len(told) <= LONGEST_IDENTITY else None
 
 
+def proving_names(identities: Mapping[IdentityKind, str]) -> dict[IdentityKind, str]:
+    """Return the identities that name a person for good."""
+    names = known_names(identities)
+    return {kind: names[kind] for kind in PROOF if kind in names}
+
+
+def share_a_name(one: Mapping[IdentityKind, str], other: Mapping[IdentityKind, str]) -> bool:
+    """Tell whether two people have a name in common that proves them to be one."""
+    return not proving_names(one).items().isdisjoint(proving_names(other).items())
+
+
 def presentable_name(name: str | None) -> str | None:
     """Return a name fit to be shown and spoken, or None for none, what stands for none, or a number."""
     told = " ".join((name or "").split())

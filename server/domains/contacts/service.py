@@ -7,7 +7,7 @@ from uuid import UUID
 from server.db import Session
 from server.domains.contacts import queries
 from server.domains.contacts.merging import unite
-from server.domains.contacts.rules import PROOF, known_names, presentable_name
+from server.domains.contacts.rules import known_names, presentable_name, proving_names, share_a_name
 from server.ports import IdentityKind, Sender
 
 # Each lost race means that another transaction committed the name, or a merge; then it is found.
@@ -28,7 +28,7 @@ async def recognise(session: Session, business_id: int, sender: Sender) -> UUID:
     names = known_names(sender.identities)
     if not names:
         raise NamelessSenderError("the sender has no name that can be kept")
-    proof = {kind: names[kind] for kind in PROOF if kind in names}
+    proof = proving_names(sender.identities)
     name = presentable_name(sender.name)
     username = names.get(IdentityKind.USERNAME)
     if not proof:
@@ -37,6 +37,15 @@ async def recognise(session: Session, business_id: int, sender: Sender) -> UUID:
     if username is not None:
         await _note_username(session, business_id, contact_id, username)
     return contact_id
+
+
+async def are_one(session: Session, business_id: int, one: Sender, other: Sender) -> bool:
+    """Tell whether two senders are proved to be one person, by a name in common or by one contact's names."""
+    if share_a_name(one.identities, other.identities):
+        return True
+    return await queries.are_one(
+        session, business_id, proving_names(one.identities), proving_names(other.identities)
+    )
 
 
 async def _by_proof(

@@ -110,15 +110,23 @@ async def _take_early(
 
 
 def takes_back(change: ChannelEvent, message: ChannelEvent) -> bool:
-    """Tell whether a customer deletes, by this change, this message of theirs."""
-    return (
-        change.kind is EventKind.DELETE
-        and change.target_id == message.provider_id
-        and not (change.from_us or message.from_us)
-        and change.sender is not None
-        and message.sender is not None
-        and change.sender.address == message.sender.address
-    )
+    """Tell whether a customer deletes, by this change, this message of theirs.
+
+    The one may come under a phone and the other under a hidden id: a name that both have proves them one.
+    """
+    senders = _deleter_and_author(change, message)
+    if senders is None:
+        return False
+    deleter, author = senders
+    return deleter.address == author.address or contacts.share_a_name(deleter.identities, author.identities)
+
+
+def _deleter_and_author(change: ChannelEvent, message: ChannelEvent) -> tuple[Sender, Sender] | None:
+    """Return who deletes and who wrote, where a change deletes a customer's message by its id."""
+    is_meant = change.kind is EventKind.DELETE and change.target_id == message.provider_id
+    if not is_meant or change.from_us or message.from_us or change.sender is None or message.sender is None:
+        return None
+    return change.sender, message.sender
 
 
 async def was_taken_back(
@@ -132,7 +140,13 @@ async def was_taken_back(
     }
     for row in await session.execute(text(KEPT), names):
         kept = await inbox.read_event(session, row.inbox_event_id)
-        if kept is not None and takes_back(channel.read(kept.payload), message):
+        if kept is None:
+            continue
+        told = channel.read(kept.payload)
+        senders = _deleter_and_author(told, message)
+        if takes_back(told, message) or (
+            senders is not None and await contacts.are_one(session, stored.business_id, *senders)
+        ):
             return True
     return False
 

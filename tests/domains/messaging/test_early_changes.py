@@ -68,6 +68,55 @@ async def test_a_line_that_was_taken_back_before_it_came_costs_no_other_line_its
     assert [key for _, _, key in shop.phone.sent] == [f"reply:{question_id}"]
 
 
+LID = "82399031480511@lid"
+PHONE = "972501234567@s.whatsapp.net"
+
+
+def under(body, jid, alternative=None):
+    """Tell of the same under another address of the customer, maybe beside the first."""
+    [message] = body["payload"]["messages"]
+    message["key"]["remoteJid"] = jid
+    if alternative:
+        message["key"]["remoteJidAlt"] = alternative
+    return body
+
+
+@pytest.mark.parametrize("is_told_beside", [True, False])
+@pytest.mark.parametrize(("deleter", "author"), [(LID, PHONE), (PHONE, LID)])
+async def test_a_line_that_was_taken_back_under_another_address_costs_no_other_line_its_answer(
+    shop, deleter, author, is_told_beside
+):
+    if not is_told_beside:
+        await shop.deliver(under(shop.says("hello"), PHONE, LID))
+        await shop.settle()
+        shop.phone.sent.clear()
+    await shop.deliver(under(delete(shop), deleter))
+    await shop.settle()
+
+    line = under(shop.says("hi", message_id="A1"), author, deleter if is_told_beside else None)
+    await shop.deliver(under(shop.says(FIRST, message_id="A2"), author), line, lane="one chat")
+    await shop.settle()
+
+    question_id = await shop.look("SELECT id FROM message WHERE provider_id = 'A2'")
+    assert [key for _, _, key in shop.phone.sent] == [f"reply:{question_id}"]
+    taken_back = "SELECT details ? 'deleted' FROM message WHERE provider_id = 'A1'"
+    assert await shop.look(taken_back) is True
+    assert await shop.look("SELECT count(*) FROM early_change") == 0
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+async def test_a_change_under_the_hidden_id_of_a_phone_is_made_in_any_order(shop, comes_first):
+    told = [under(shop.says("hi", message_id="A1", ago=timedelta(seconds=9)), PHONE, LID)]
+    told.insert(0 if comes_first else 1, under(delete(shop), LID))
+
+    for body in told:
+        await shop.deliver(body)
+        await shop.settle()
+
+    [(text, _, deleted)] = await shop.rows(SEEN)
+    assert (text, deleted) == (None, True)
+
+
 async def test_a_line_that_a_stranger_says_to_take_back_gets_the_answer(shop):
     stranger = delete(shop)
     stranger["payload"]["messages"][0]["key"]["remoteJid"] = "972541111111@s.whatsapp.net"
