@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -32,6 +32,15 @@ class Deed(StrEnum):
     GROUP = "group"
 
 
+class Name(StrEnum):
+    """Under which of a customer's names a bridge tells of something: the second of two stands beside."""
+
+    PHONE = "phone"
+    HIDDEN = "hidden"
+    PHONE_AND_HIDDEN = "phone_and_hidden"
+    HIDDEN_AND_PHONE = "hidden_and_phone"
+
+
 @dataclass(frozen=True)
 class Told:
     """One event as a channel tells it; `target` is the id that it changes or reacts to."""
@@ -41,6 +50,7 @@ class Told:
     at: datetime
     text: str = ""
     target: str | None = None
+    name: Name = Name.PHONE
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ class Story:
     phone: str
     line: Line
     acts: Sequence[Act] = field(default_factory=list)
+
+    @property
+    def hidden_id(self) -> str:
+        """Return the digits of the name that WhatsApp gives a customer who hides the phone."""
+        return f"81{self.phone[3:]}77"
 
     @property
     def replies(self) -> int:
@@ -122,14 +137,26 @@ def _story(chance: random.Random, prefix: str, number: int, *, line: Line) -> St
     ids = (f"{prefix}{number}X{count}" for count in range(1000))
     acts: list[Act] = []
     taken_over_at = chance.choice((None, None, 1, 2))
+    is_hidden = chance.random() < 0.5
     for place in range(chance.randint(1, 4)):
         at = start + place * ACT
         if place == taken_over_at:
             acts.append(Act([Told(Deed.OWNER_TYPES, next(ids), at, f"אני פה {place}")], is_answered=False))
             continue
         is_left_to_owner = taken_over_at is not None and place > taken_over_at
-        acts.append(Act(list(_burst(chance, ids, at, line=line)), is_answered=not is_left_to_owner))
+        burst = _burst(chance, ids, at, line=line)
+        told = _named(chance, burst) if line is Line.BRIDGE and is_hidden else burst
+        acts.append(Act(list(told), is_answered=not is_left_to_owner))
     return Story(f"97254{prefix[-1:] or 0}{number:06}", line, acts)
+
+
+def _named(chance: random.Random, burst: Iterator[Told]) -> Iterator[Told]:
+    """Tell each event under a phone or a hidden id: of a message both are known, of a change maybe one."""
+    for told in burst:
+        names = [Name.PHONE_AND_HIDDEN, Name.HIDDEN_AND_PHONE]
+        if told.deed in {Deed.EDITS, Deed.DELETES}:
+            names += [Name.PHONE, Name.HIDDEN]
+        yield replace(told, name=chance.choice(names))
 
 
 def _burst(chance: random.Random, ids: Iterator[str], at: datetime, *, line: Line) -> Iterator[Told]:
