@@ -118,7 +118,10 @@ class Installation:
             await until_ready(child, within_s=30)
 
     def _own(self) -> dict[str, str]:
-        return {"DATA_DIR": str(self.data_dir)}
+        # A worker that is killed leaves its counters in the folder for what is temporary.
+        temporary = self.data_dir.parent / "temporary"
+        temporary.mkdir(exist_ok=True)
+        return {"DATA_DIR": str(self.data_dir), "TMPDIR": str(temporary)}
 
     async def start_all(self, *names: str) -> None:
         """Start several processes side by side."""

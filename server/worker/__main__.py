@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
+from contextlib import nullcontext
+
+from server.worker.metrics_folder import metrics_folder
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def main() -> int:
     """Start as the worker role; returns the exit code."""
-    with tempfile.TemporaryDirectory(prefix="prosaas-metrics-") as folder:
+    with nullcontext(os.environ[FOLDER]) if FOLDER in os.environ else metrics_folder() as folder:
         # The processes' counters are added up from files; the library decides so as it is imported.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        os.environ[FOLDER] = folder
         from server.worker.starting import start
 
-        return start(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        return start(folder)
 
 
 if __name__ == "__main__":
