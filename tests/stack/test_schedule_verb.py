@@ -69,7 +69,12 @@ async def test_an_entry_is_paused_skipped_resumed_and_run_and_all_of_it_is_told(
     await ticks.tick(engine.scheduler)
 
     assert "the model is away" in (await prosaas())[1]
-    assert (await prosaas("skipped", EVERY_FIVE_MINUTES))[1].count("the model is away") == 2
+    # Two slots lie in ten minutes; a third where one came up between setting the watermark and the tick.
+    skipped = await engine.look.fetchval(
+        "SELECT count(*) FROM schedule_slot WHERE schedule = $1 AND state = 'skipped'", EVERY_FIVE_MINUTES
+    )
+    assert skipped >= 2
+    assert (await prosaas("skipped", EVERY_FIVE_MINUTES))[1].count("the model is away") == skipped
     assert (await prosaas("resume", EVERY_FIVE_MINUTES))[0] == 0
     assert await prosaas("run", EVERY_FIVE_MINUTES, "--reason", "to see") == (
         0,
