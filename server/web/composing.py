@@ -37,6 +37,7 @@ SAID = {
     "opted_out": "compose.error.opted_out",
     "too_late": "compose.error.too_late",
     "key_reused": "compose.error.key_reused",
+    "too_early": "compose.error.too_early",
 }
 
 

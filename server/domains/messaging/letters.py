@@ -13,11 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
+from server import clock
 from server.db import Session
 from server.domains import media
 from server.domains.messaging import queries, sendings, takeover
 from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
+from server.domains.messaging.refusing import is_capped_still
 from server.domains.messaging.rules import PauseReason, message_key
 from server.errors import BadInputError
 from server.ports import ButtonValue, DeliveryStatus, EventKind
@@ -157,7 +159,8 @@ async def send_again(
 ) -> bool:
     """Send a message again that is proved not to have gone out; tell whether it will be.
 
-    One of which nobody knows goes again only when `though_unknown`: the customer may get it twice.
+    One of which nobody knows goes again only when `though_unknown`: the customer may get it twice. Raises
+    BadInputError `too_early` within a day of Meta's holding back marketing from this customer.
     """
     message = await _lock_own(session, business_id, message_id)
     if message is None or message.effect_key is None or not is_letter(message):
@@ -167,6 +170,8 @@ async def send_again(
     is_unknown = found is not None and found.result.state is EffectState.UNKNOWN
     if not (message.status == DeliveryStatus.FAILED.value or (is_unknown and though_unknown)):
         return False
+    if is_capped_still(message, clock.utc_now()):
+        raise BadInputError("too_early", "Meta holds marketing back from this customer: try a day later.")
     if is_unknown and not (though_unknown and await own_jobs.abandon(session, message.effect_key)):
         return False
     tries = int(message.details.get("tries", 1)) + 1

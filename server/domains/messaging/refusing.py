@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -12,11 +13,13 @@ from server.db import Session
 from server.domains.messaging.consents import note_refused
 from server.domains.messaging.models import Message
 from server.errors import ProviderRefusedError, Refusal
+from server.ports import DeliveryStatus
 
 # A refusal of these calls nobody, unless it is of an answer: the provider itself decided, and the customer is
-# not waiting. One that Meta caps (131049) might go a day later, and is not sent again by itself: a day late
-# an answer is wrong and an offer is stale. Its reason is shown, and whoever wrote it may send it again.
+# not waiting. One that Meta caps (131049) is not sent again by itself (docs/decisions/0032-templates.md).
 CALLS_NOBODY = frozenset({Refusal.CAPPED, Refusal.OPTED_OUT})
+# Meta asks to wait at least so long before a message goes again that it capped: sooner it is refused again.
+CAPPED_FOR = timedelta(hours=24)
 SINCE = {
     Refusal.WINDOW_CLOSED: "window_closed_at",
     Refusal.UNREACHABLE: "unreachable_at",
@@ -50,6 +53,12 @@ def read_report(details: Mapping[str, Any]) -> Refused:
 def calls_person(message: Message, refused: Refused | None) -> bool:
     """Tell whether a person has to look at a message that did not arrive: a customer waits for an answer."""
     return refused is None or refused.meaning not in CALLS_NOBODY or message.answers_message_id is not None
+
+
+def is_capped_still(message: Message, now: datetime) -> bool:
+    """Tell whether a message failed by a cap of Meta's that may still be on."""
+    is_capped = message.status == DeliveryStatus.FAILED and message.details.get("refusal") == Refusal.CAPPED
+    return is_capped and now < message.status_at + CAPPED_FOR
 
 
 async def follow(session: Session, message: Message, refused: Refused) -> None:

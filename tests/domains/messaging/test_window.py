@@ -93,6 +93,29 @@ async def test_a_refusal_is_kept_with_its_meaning(windowed, meaning, column, cal
     assert await windowed.look("SELECT details ->> 'refusal' FROM message WHERE author = 'person'") == meaning
 
 
+async def test_what_meta_capped_goes_again_by_hand_alone_and_not_within_a_day(windowed):
+    windowed.phone.answers = [ProviderRefusedError("a limit", meaning=Refusal.CAPPED, code="131049")]
+    message_id = await write(
+        windowed, "Half price!", kind=EventKind.TEMPLATE, template=TemplateUse("offer", "en")
+    )
+    await windowed.settle()
+
+    async def again():
+        async with windowed.engine.api.transaction(BUSINESS) as session:
+            return await messaging.send_again(session, BUSINESS, message_id)
+
+    with pytest.raises(BadInputError, match="a day later"):
+        await again()
+    await windowed.engine.look.execute("UPDATE message SET status_at = status_at - interval '24 hours'")
+    await windowed.settle()
+    assert windowed.phone.texts == ["Half price!"]
+
+    assert await again() is True
+    await windowed.settle()
+    assert windowed.phone.texts == ["Half price!"] * 2
+    assert await last(windowed) == ("person", "sent", None)
+
+
 @pytest.mark.parametrize("meaning", [Refusal.CAPPED, Refusal.OPTED_OUT])
 async def test_to_an_answer_that_is_refused_a_person_is_called_and_it_is_not_sent_again(windowed, meaning):
     windowed.phone.answers = [ProviderRefusedError("a limit of Meta's", meaning=meaning, code="131049")]
