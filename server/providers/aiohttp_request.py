@@ -22,7 +22,7 @@ PIECE_BYTES = 256 * 1024
 def url_of(request: httpx.Request) -> URL:
     """Return where a request goes; raise UnsupportedProtocol or InvalidURL for what is no address."""
     url = request.url
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.raw_host:
         raise httpx.UnsupportedProtocol("an address must begin with http:// or https:// and name a host")
     try:
         # A name and a password in the address have become a header already.

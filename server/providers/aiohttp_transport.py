@@ -22,6 +22,8 @@ AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 # Vendors tell their limits in headers of several kilobytes; aiohttp's own 8 KB are for browsers.
 MOST_HEADER_BYTES = 32 * 1024
 
+SWITCHING_PROTOCOLS = 101
+
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends what an `httpx.AsyncClient` hands it, over at most so many connections at once."""
@@ -54,6 +56,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     raise
                 if isinstance(body, Pieces):
                     body.is_answered = True
+        if answer.status == SWITCHING_PROTOCOLS:
+            answer.close()
+            raise httpx.RemoteProtocolError("the answer is in another protocol, for which nobody asked")
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Answer(answer))
 
     async def aclose(self) -> None:

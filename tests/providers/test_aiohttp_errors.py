@@ -42,6 +42,7 @@ BROKEN_ANSWERS = {
     "a length that is no number": HEAD + b"content-length: many\r\n\r\n",
     "two lengths": HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
     "a status of letters": b"HTTP/1.1 abc OK\r\n\r\n",
+    "an upgrade": b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nabc",
     "only hints": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3,
 }
 
@@ -106,6 +107,11 @@ async def test_a_port_where_nobody_listens_proves_that_nothing_left(http, free_p
         await http.post(f"http://127.0.0.1:{free_port}", content=b"hello", timeout=5)
 
 
+async def test_a_name_that_leads_nowhere_proves_that_nothing_left(http):
+    with pytest.raises(PROOF_THAT_NOTHING_LEFT):
+        await http.post("http://name.invalid/", timeout=5)
+
+
 async def test_a_host_that_does_not_pick_up_proves_that_nothing_left(http):
     with ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
@@ -168,6 +174,7 @@ async def test_a_request_that_finds_no_room_proves_that_nothing_left(narrow):
         ("127.0.0.1/", httpx.UnsupportedProtocol),
         ("http:///send", httpx.UnsupportedProtocol),
         (f"http://{'a' * 70}.example/", httpx.InvalidURL),
+        ("http://two..dots/", httpx.InvalidURL),
         ("http://2130706433/", httpx.InvalidURL),
     ],
 )
