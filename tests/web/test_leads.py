@@ -244,3 +244,15 @@ async def test_a_nul_in_a_form_is_shown_as_what_it_is(dana, maya):
     assert page.status_code == 200
     assert "Ma\ufffdya" in page.text
     assert "Hai\ufffdfa" in page.text
+
+
+async def test_a_file_of_many_columns_is_mapped(dana):
+    token = form_token(await dana.get("/leads/import"))
+    header = ",".join(["phone", *(f"more {place}" for place in range(90))])
+    files = {"file": ("wide.csv", f"{header}\n0502222222\n", "text/csv")}
+    kept = await dana.post("/leads/import", files=files, headers={"X-CSRF-Token": token})
+    mapping = {f"c{place}": "" for place in range(91)} | {"c0": "phone"}
+
+    page = await dana.post(kept.json()["to"], data={"csrf": token, **mapping}, follow_redirects=True)
+
+    assert "Importing" in page.text
