@@ -89,10 +89,7 @@ async def _show(
         "made_secret": made_secret,
         "entered": {name: visit.form.get(name, "") if wrong else "" for name in FIELDS},
     }
-    answer = page(visit, "channels.html", status=status, path=PATH, **told, **await _listed(visit))
-    # A secret that is shown once must not stay in a browser's store.
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return page(visit, "channels.html", status=status, path=PATH, **told, **await _listed(visit))
 
 
 async def _listed(visit: MemberVisit) -> dict[str, Any]:
