@@ -39,9 +39,9 @@ async def show_leads(request: Request, visit: MemberVisit) -> Response:
     business_id = visit.login.business_id
     async with visit.context.database.transaction(business_id) as session:
         stages = await contacts.open_stages(session, business_id)
-        stage = next((one for one in stages if one.id == stage_id), None)
+        known = stage_id if stage_id in {one.id for one in stages} else None
         rows = await contacts.list_leads(
-            session, business_id, search=search, stage=stage, limit=LINES + 1, offset=LINES * number
+            session, business_id, search=search, stage_id=known, limit=LINES + 1, offset=LINES * number
         )
     leads = [LeadShape(visit).line(row) for row in rows[:LINES]]
     place = {"number": number, "has_more": len(rows) > LINES, "search": search, "stage_id": stage_id}
@@ -55,7 +55,7 @@ async def show_board(_: Request, visit: MemberVisit) -> Response:
         stages = await contacts.open_stages(session, business_id)
         amounts = await contacts.count_leads(session, business_id)
         columns = [
-            (stage, await contacts.list_leads(session, business_id, stage=stage, limit=CARDS))
+            (stage, await contacts.list_leads(session, business_id, stage_id=stage.id, limit=CARDS))
             for stage in stages
         ]
     shape = LeadShape(visit)

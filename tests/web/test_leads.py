@@ -256,3 +256,12 @@ async def test_a_file_of_many_columns_is_mapped(dana):
     page = await dana.post(kept.json()["to"], data={"csrf": token, **mapping}, follow_redirects=True)
 
     assert "Importing" in page.text
+
+
+async def test_a_lead_from_before_there_were_stages_is_in_the_first_open_one(dana, maya, shops):
+    await dana.get("/leads/board")
+    stages = await shops.dana.connection.fetch("SELECT id FROM lead_stage ORDER BY place")
+
+    listed = [(await dana.get("/leads", params={"stage": str(row["id"])})).text for row in stages]
+
+    assert [f"/leads/{maya}" in text for text in listed] == [True] + [False] * (len(stages) - 1)

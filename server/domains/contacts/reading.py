@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains.contacts import queries
-from server.domains.contacts.pipeline import Stage, first_of, open_stages
+from server.domains.contacts.pipeline import first_of, open_stages
 
 LONGEST_SEARCH = 100
 ACTIVITIES = 200
@@ -34,12 +34,17 @@ _FOUND = """
  OR lead.title ILIKE :like OR contact.told_phone LIKE :like OR EXISTS (
     SELECT FROM contact_identity AS name WHERE name.contact_id = contact.id AND name.value ILIKE :like))
 """
+# A lead from before there were stages is in the first one.
 LIST = f"""{_LEAD}
 WHERE lead.business_id = :business_id
-  AND (cast(:stage_id AS uuid) IS NULL OR lead.stage_id = :stage_id OR :is_first AND lead.stage_id IS NULL)
+  AND (cast(:stage_id AS uuid) IS NULL OR lead.stage_id = :stage_id
+       OR lead.stage_id IS NULL AND :stage_id = (
+           SELECT id FROM lead_stage
+           WHERE business_id = :business_id AND sort = 'open' AND archived_at IS NULL
+           ORDER BY place, id LIMIT 1))
   AND {_FOUND}
 ORDER BY lead.last_contact_at DESC, lead.id LIMIT :limit OFFSET :offset
-"""
+"""  # noqa: S608 -- composed of constants
 ONE = f"{_LEAD} WHERE lead.contact_id = :contact_id ORDER BY lead.id LIMIT 1"
 EXPORT = f"""{_LEAD}
 WHERE lead.business_id = :business_id AND (cast(:after AS uuid) IS NULL OR lead.id > :after)
@@ -127,18 +132,16 @@ async def list_leads(
     business_id: int,
     *,
     search: str = "",
-    stage: Stage | None = None,
+    stage_id: UUID | None = None,
     limit: int,
     offset: int = 0,
 ) -> list[LeadRow]:
     """Return leads, the one that was in touch last first; `search` is part of a name, phone or address."""
-    first = first_of(await open_stages(session, business_id))
     rows = await session.execute(
         text(LIST),
         {
             "business_id": business_id,
-            "stage_id": stage.id if stage else None,
-            "is_first": stage is not None and stage == first,
+            "stage_id": stage_id,
             "like": pattern_of(search),
             "limit": limit,
             "offset": offset,
