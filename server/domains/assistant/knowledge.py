@@ -18,7 +18,6 @@ LONGEST_TITLE = 200
 LONGEST_BODY = 4_000
 MOST_ENTRIES = 2_000
 MOST_IMPORTED = 200
-LANGUAGES = ("he", "en", "ar", "ru")
 
 _QUESTION = re.compile(r"^\s*(?:Q|Question|ש|שאלה)\s*[:.]\s*", re.IGNORECASE)
 _ANSWER = re.compile(r"^\s*(?:A|Answer|ת|תשובה)\s*[:.]\s*", re.IGNORECASE)

@@ -65,16 +65,14 @@ from server.domains.contacts.models import (
     ContactMergePart,
     ConversationMoved,
 )
-from server.domains.contacts.parting import part, say_distinct
+from server.domains.contacts.parting import part
 from server.domains.contacts.pipeline import (
     COLOURS,
     SORTS,
     Stage,
     add_stage,
-    all_stages,
     archive_stage,
     change_stage,
-    find_stage,
     open_stages,
     shift_stage,
 )
@@ -136,7 +134,6 @@ __all__ = [
     "accept",
     "add_note",
     "add_stage",
-    "all_stages",
     "archive_stage",
     "are_one",
     "as_csv",
@@ -151,7 +148,6 @@ __all__ = [
     "end_import",
     "export_leads",
     "find_form",
-    "find_stage",
     "forget_deliveries",
     "keep_file",
     "leave_lead",
@@ -171,7 +167,6 @@ __all__ = [
     "receive_form",
     "recognise",
     "save_details",
-    "say_distinct",
     "set_deal",
     "share_a_name",
     "shift_stage",
