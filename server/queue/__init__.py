@@ -3,7 +3,7 @@
 from server.queue import catalog, holds
 from server.queue.accounts import Account
 from server.queue.aftermath import GivenUp, conclude, is_left
-from server.queue.asking import Asked, Changed, Dispatch, enqueue, enqueue_all
+from server.queue.asking import Asked, Changed, Dispatch, enqueue, enqueue_all, leave_all
 from server.queue.effects import (
     EffectResult,
     EffectState,
@@ -39,6 +39,7 @@ __all__ = [
     "handles",
     "holds",
     "is_left",
+    "leave_all",
     "plan_effect",
     "settle_effect",
 ]

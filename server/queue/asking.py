@@ -17,6 +17,9 @@ from server.queue.kinds import KIND_OF
 
 INSERT = "SELECT id, kind, queue, business_id, dispatch_no FROM ask_for_jobs($1::jsonb)"
 
+# What is due later than at once is dispatched by the window.
+A_MOMENT = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -127,8 +130,17 @@ async def enqueue(
 
 
 async def enqueue_all(session: Session, asked: Sequence[Asked]) -> None:
-    """Ask for many jobs in one statement, as `enqueue` asks for one; they keep their order."""
+    """Ask for several jobs in one statement, as `enqueue` asks for one; they keep their order."""
     session.outbox.extend(await insert(await driver_of(session), asked))
+
+
+async def leave_all(session: Session, asked: Sequence[Asked]) -> None:
+    """Ask for a great many jobs: they wait in the ledger, from where each business's go out in turn.
+
+    Put straight into a queue, all but a few of each would be taken back out of it, one by one.
+    """
+    waiting = [replace(one, due_in=max(one.due_in, A_MOMENT)) for one in asked]
+    session.outbox.extend(await insert(await driver_of(session), waiting))
 
 
 async def insert(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list[Dispatch]:

@@ -14,9 +14,8 @@ from sqlalchemy import Row, text
 from server import clock
 from server.db import Session
 from server.domains import integrations
-from server.domains.contacts import import_queries, pipeline, sheets
+from server.domains.contacts import import_queries, lead_events, pipeline, sheets
 from server.domains.contacts.import_plan import Plan, Told, plan, read_row
-from server.domains.contacts.leads import lead_told
 from server.errors import BadInputError
 from server.queue import Changed, Run
 
@@ -179,26 +178,21 @@ async def _attempt(session: Session, file: _File, rows: Sequence[Told]) -> Plan:
 def _happened(business_id: int, made: Plan) -> list[integrations.Happening]:
     """Return what others are told: of each lead that it came, before where it went."""
     told = [
-        integrations.Happening(
-            "lead.created",
-            lead_told(business_id, one.lead_id, one.id) | {"source": one.source},
-            key=f"lead:{one.lead_id}",
-            subject=str(one.id),
-        )
+        lead_events.created(business_id, one.lead_id, one.id, one.source)
         for one in made.people
         if one.is_new_lead and one.lead_id is not None
     ]
-    told += [
-        integrations.Happening(
-            "lead.status_changed",
-            lead_told(business_id, move.lead_id, move.contact_id)
-            | {"old_status": move.old, "new_status": move.new},
-            key=f"lead:{move.lead_id}:{move.activity_id}",
-            subject=str(move.contact_id),
+    return told + [
+        lead_events.moved(
+            business_id,
+            move.lead_id,
+            move.contact_id,
+            activity_id=move.activity_id,
+            old=move.old,
+            new=move.new,
         )
         for move in made.moves
     ]
-    return told
 
 
 async def _tell(run: Run, session: Session, counts: Counter[str]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains import integrations
-from server.domains.contacts import pipeline, queries
+from server.domains.contacts import lead_events, pipeline, queries
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
 from server.errors import BadInputError
 from server.queue import Changed, Run
@@ -137,7 +137,8 @@ async def move_lead(session: Session, contact_id: UUID, stage: str | UUID, *, ac
     await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": to.id})
     old = row.stage or pipeline.first_of(await pipeline.open_stages(session, row.business_id)).name
     moved = await record(session, contact_id, "stage", actor, data={"from": old, "to": to.name})
-    await _tell_move(session, row.business_id, row.id, contact_id, moved, {"from": old, "to": to.name})
+    told = lead_events.moved(row.business_id, row.id, contact_id, activity_id=moved, old=old, new=to.name)
+    await _emit(session, row.business_id, told)
     return True
 
 
@@ -147,8 +148,19 @@ async def tell_moves(run: Run, first: int, last: int) -> None:
     while True:
         async with run.step() as session:
             moves = (await session.execute(text(MOVES), {"after": after, "last": last})).all()
-            for move in moves:
-                await _tell_move(session, move.business_id, move.lead_id, move.contact_id, move.id, move.data)
+            if moves:
+                told = [
+                    lead_events.moved(
+                        move.business_id,
+                        move.lead_id,
+                        move.contact_id,
+                        activity_id=move.id,
+                        old=move.data["from"],
+                        new=move.data["to"],
+                    )
+                    for move in moves
+                ]
+                await integrations.emit_all(session, moves[0].business_id, told)
         if not moves:
             return
         after = moves[-1].position
@@ -269,39 +281,15 @@ async def _touch(session: Session, contact_id: UUID, source: str, actor: str) ->
         await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": first.id})
     if row.is_new:
         await record(session, contact_id, "created", actor, data={"source": source})
-        told = lead_told(row.business_id, row.id, contact_id) | {"source": source}
-        await integrations.emit(
-            session, row.business_id, "lead.created", told, key=f"lead:{row.id}", subject=str(contact_id)
+        await _emit(
+            session, row.business_id, lead_events.created(row.business_id, row.id, contact_id, source)
         )
         session.outbox.append(Changed(row.business_id, "lead", contact_id))
     return row.id, row.is_new
 
 
-async def _tell_move(
-    session: Session,
-    business_id: int,
-    lead_id: UUID,
-    contact_id: UUID,
-    activity_id: UUID | None,
-    data: Mapping[str, str],
-) -> None:
-    told = lead_told(business_id, lead_id, contact_id) | {
-        "old_status": data["from"],
-        "new_status": data["to"],
-    }
-    await integrations.emit(
-        session,
-        business_id,
-        "lead.status_changed",
-        told,
-        key=f"lead:{lead_id}:{activity_id}",
-        subject=str(contact_id),
-    )
-
-
-def lead_told(business_id: int, lead_id: UUID, contact_id: UUID) -> dict[str, str]:
-    """Return whom an event is about, as others are told it."""
-    return {"business_id": str(business_id), "lead_id": str(lead_id), "contact_id": str(contact_id)}
+async def _emit(session: Session, business_id: int, told: integrations.Happening) -> None:
+    await integrations.emit(session, business_id, told.type, told.data, key=told.key, subject=told.subject)
 
 
 def _email(told: str | None) -> str | None:

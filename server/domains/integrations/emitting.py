@@ -10,7 +10,7 @@ from uuid import UUID
 from server.db import Session
 from server.domains.integrations import queries
 from server.domains.integrations.rules import EVENTS
-from server.queue import Asked, enqueue_all
+from server.queue import Asked, enqueue_all, leave_all
 from server.queue.catalog import WebhookDeliver
 
 Data: TypeAlias = Mapping[str, Any]
@@ -45,15 +45,19 @@ async def emit(
     wanting = {event_type: await _wanting(session, business_id, event_type)}
     if wanting[event_type]:
         told = data if isinstance(data, Mapping) else await data()
-        await _tell(session, business_id, [Happening(event_type, told, key, subject)], wanting)
+        happened = [Happening(event_type, told, key, subject)]
+        await enqueue_all(session, await _kept(session, business_id, happened, wanting))
 
 
 async def emit_all(session: Session, business_id: int, happened: Sequence[Happening]) -> None:
-    """Tell many events as `emit` tells one, in as few statements; their order is kept."""
+    """Tell many events as `emit` tells one, in as few statements, and in their order.
+
+    They go out as the business's turn comes, a moment later than a single one.
+    """
     wanting = {name: await _wanting(session, business_id, name) for name in {one.type for one in happened}}
     wanted = [one for one in happened if wanting[one.type]]
     if wanted:
-        await _tell(session, business_id, wanted, wanting)
+        await leave_all(session, await _kept(session, business_id, wanted, wanting))
 
 
 async def _wanting(session: Session, business_id: int, event_type: str) -> list[UUID]:
@@ -62,23 +66,26 @@ async def _wanting(session: Session, business_id: int, event_type: str) -> list[
     return await queries.find_wanting(session, business_id, event_type)
 
 
-async def _tell(
+async def _kept(
     session: Session, business_id: int, happened: Sequence[Happening], wanting: Mapping[str, Sequence[UUID]]
-) -> None:
+) -> list[Asked]:
+    """Keep the events that are new, with their deliveries; return the jobs that deliver them."""
     events = [(one.type, one.key, one.data) for one in happened]
     ids = await queries.insert_events(session, business_id, events)
-    new = [(one, ids[one.type, one.key]) for one in happened if (one.type, one.key) in ids]
-    if not new:
-        return
-    wanted = [(endpoint_id, event_id) for one, event_id in new for endpoint_id in wanting[one.type]]
-    deliveries = await queries.insert_deliveries(session, business_id, wanted)
-    asked = [
+    wanted = [
+        (endpoint_id, ids[one.type, one.key], one.subject)
+        for one in happened
+        if (one.type, one.key) in ids
+        for endpoint_id in wanting[one.type]
+    ]
+    if not wanted:
+        return []
+    deliveries = await queries.insert_deliveries(session, business_id, [one[:2] for one in wanted])
+    return [
         Asked(
             WebhookDeliver(deliveries[endpoint_id, event_id], 1),
             business_id,
-            lane=f"webhook:{endpoint_id}:{one.subject}" if one.subject else None,
+            lane=f"webhook:{endpoint_id}:{subject}" if subject else None,
         )
-        for one, event_id in new
-        for endpoint_id in wanting[one.type]
+        for endpoint_id, event_id, subject in wanted
     ]
-    await enqueue_all(session, asked)
