@@ -33,6 +33,7 @@ process while nothing else runs.
 # The work of one slice is the same for any number of rows: 50,000 take ten times as long as 5,000.
 MOST_ROWS = 50_000
 LEAST_PER_S = 300.0
+WHAT = "rows a second of processor time, the worker's and PostgreSQL's, where an endpoint listens"
 KNOWN_SHARE = 10
 LISTENS = """
 INSERT INTO webhook_endpoint (business_id, url, events, secret_encrypted)
@@ -105,11 +106,9 @@ async def measure(house: House, rows: int, *, is_heard: bool) -> Round:
 
 async def bring(house: House, content: bytes) -> None:
     """Upload a file and have it imported as its columns were recognised."""
+    file = await contacts.check_file(content)
     async with house.database.transaction(BUSINESS) as session:
-        kept = await contacts.keep_file(session, BUSINESS, name="leads.csv", content=content, made_by="bench")
-        file = await contacts.read_import(session, kept)
-        if file is None:
-            raise AssertionError("the file is not there")
+        kept = await contacts.keep_file(session, BUSINESS, file, name="leads.csv", made_by="bench")
         await contacts.start_import(session, BUSINESS, kept, file.mapping)
 
 
@@ -150,8 +149,8 @@ def tell(report: Report, found: dict[bool, list[Round]], rows: int) -> bool:
     heads = ["", "rows a second", "a second of the worker's", "a second of PostgreSQL's", "s for 50,000 rows"]
     report.say(f"{rows:,} rows, one in {KNOWN_SHARE} known; medians of {len(found[False])} rounds.")
     report.table(heads, lines)
-    slowest = rows / median(found[True], "wall_s")
-    return report.targets([Target("rows a second, an endpoint listens", slowest, least=LEAST_PER_S)])
+    spent = sum(median(found[True], part) for part in ("worker_s", "postgres_s"))
+    return report.targets([Target(WHAT, rows / spent, least=LEAST_PER_S)])
 
 
 def median(rounds: Sequence[Round], part: str) -> float:

@@ -20,6 +20,7 @@ async def inbox_cleanup_job(run: Run, _payload: InboxCleanup) -> None:
         for forget in (
             messaging.forget_old_events,
             contacts.forget_deliveries,
+            contacts.forget_imports,
             upkeep.forget_finished_jobs,
             upkeep.forget_old_slots,
         )

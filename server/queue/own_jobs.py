@@ -81,6 +81,7 @@ FROM own_pauses() AS pause ORDER BY paused_at LIMIT $2
 RUN_AGAIN = "SELECT id FROM run_own_jobs_again($1, $2)"
 STOP = "SELECT before, dispatch_no, worker FROM stop_own_job($1)"
 ABANDON = "SELECT abandon_own_effect($1)"
+STATES = "SELECT id, state FROM job WHERE id = ANY($1::text[]) ORDER BY id LIMIT $2"
 SETTLE = "SELECT settle_own_effect($1, $2)"
 
 
@@ -178,6 +179,13 @@ async def read_work(session: Session, business_id: int, limit: int) -> Work:
         unknown=await _rows(session, EffectRow, UNKNOWN_EFFECTS, business_id, limit),
         pauses=await _rows(session, PauseRow, PAUSES, business_id, limit),
     )
+
+
+async def states_of(session: Session, job_ids: Sequence[str]) -> dict[str, str]:
+    """Return how these jobs stand; those that were forgotten are not there."""
+    ids = [*job_ids]
+    rows = await (await driver_of(session)).fetch(STATES, ids, len(ids))
+    return {row["id"]: row["state"] for row in rows}
 
 
 async def preview_again(session: Session, business_id: int, chosen: Sequence[str] | None) -> Again:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,14 @@ from server.domains import contacts
 from server.errors import BadInputError
 from server.queue import own_jobs
 from server.web.context import MemberVisit
+from server.web.lead_mapping import FIELDS, columns_of, mapping_of, refusal
+from server.web.lead_progress import shown
 from server.web.leads import by
 from server.web.multipart import read_file
 from server.web.rendering import page, problem
+from server.web.words import Words
 
 PATH = "/leads/import"
-FIELDS = ("name", "first_name", "last_name", "phone", "email", "city", "message", "source", "stage")
 ROWS_AT_ONCE = 500
 
 
@@ -26,22 +28,21 @@ async def show_imports(_: Request, visit: MemberVisit) -> Response:
     """List the last files, and take another."""
     async with visit.context.database.transaction(visit.login.business_id) as session:
         files = await contacts.list_imports(session, visit.login.business_id)
-    return page(visit, "lead_imports.html", path=PATH, files=files)
+    most = contacts.LARGEST_FILE_BYTES
+    return page(visit, "lead_imports.html", path=PATH, files=files, most_bytes=most)
 
 
 async def upload(request: Request, visit: MemberVisit) -> Response:
     """Keep a file to be looked at; answers in JSON where to."""
     try:
         part = await read_file(request)
-        content = await _whole(part.chunks)
+        file = await contacts.check_file(await _whole(part.chunks))
         async with visit.context.database.transaction(visit.login.business_id) as session:
             kept = await contacts.keep_file(
-                session, visit.login.business_id, name=part.name, content=content, made_by=by(visit)
+                session, visit.login.business_id, file, name=part.name, made_by=by(visit)
             )
     except (BadInputError, ClientDisconnect) as error:
-        code = getattr(error, "code", "bad_file")
-        key = code if code in {"too_large", "too_many_rows"} else "bad_file"
-        return JSONResponse({"error": code, "message": visit.words(f"leads.refused.{key}")}, 400)
+        return JSONResponse(refusal(visit.words, error), 400)
     return JSONResponse({"to": f"{PATH}/{kept}"}, 201)
 
 
@@ -51,37 +52,77 @@ async def show_import(request: Request, visit: MemberVisit) -> Response:
 
 
 async def start(request: Request, visit: MemberVisit) -> Response:
-    """Import a file as it was mapped, or stop importing it."""
-    import_id, business_id = request.path_params["import_id"], visit.login.business_id
-    mapping = {key[1:]: kind for key, kind in visit.form.items() if key[:1] == "c" and kind in FIELDS}
+    """Import a file as it was mapped, stop importing it, or go on."""
+    import_id, mapping = request.path_params["import_id"], mapping_of(visit.form)
     try:
-        async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
-            file = await contacts.read_import(session, import_id)
-            if file is None:
-                return problem(visit, 404, "lead")
-            if visit.form.get("act") == "stop" and file.job_id:
-                await own_jobs.cancel(session, business_id, file.job_id)
-            else:
-                await contacts.start_import(session, business_id, import_id, mapping)
+        await _do(visit, import_id, mapping)
     except BadInputError as error:
-        return await _page(visit, import_id, complaint=visit.words(f"leads.refused.{error.code}"))
+        complaint = visit.words(f"leads.refused.{error.code}")
+        return await _page(visit, import_id, complaint=complaint, mapping=mapping)
     return RedirectResponse(f"{PATH}/{import_id}", 303)
 
 
 async def export(_: Request, visit: MemberVisit) -> Response:
     """Send all leads as CSV, a part at a time."""
-    headers = {"Content-Disposition": 'attachment; filename="leads.csv"', "Cache-Control": "no-store"}
-    return StreamingResponse(_sheet(visit), headers=headers, media_type="text/csv; charset=utf-8")
+    return _csv("leads.csv", _sheet(visit))
 
 
-async def _page(visit: MemberVisit, import_id: UUID, complaint: str | None = None) -> Response:
+async def export_bad(request: Request, visit: MemberVisit) -> Response:
+    """Send the rows of a file that were not taken, each with its line and why."""
+    import_id = request.path_params["import_id"]
+    async with visit.context.database.transaction(visit.login.business_id) as session:
+        names = await contacts.bad_names(session, import_id)
+    return (
+        _csv("rows-not-taken.csv", _bad_sheet(visit, import_id, names))
+        if names
+        else problem(visit, 404, "lead")
+    )
+
+
+async def _do(visit: MemberVisit, import_id: UUID, mapping: Mapping[str, str]) -> None:
+    business_id = visit.login.business_id
+    async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
+        stand = await contacts.read_stand(session, import_id)
+        if stand is None:
+            return
+        match visit.form.get("act"):
+            case "stop":
+                await own_jobs.cancel(session, business_id, stand.job_id or "")
+            case "resume":
+                await contacts.resume_import(session, business_id, import_id)
+            case _:
+                await contacts.start_import(session, business_id, import_id, mapping)
+
+
+async def _page(visit: MemberVisit, import_id: UUID, **refused: Any) -> Response:
+    """Show a file; `complaint` and `mapping` are what was wrong and what the member had chosen."""
     async with visit.context.database.transaction(visit.login.business_id) as session:
         file = await contacts.read_import(session, import_id)
     if file is None:
         return problem(visit, 404, "lead")
-    values: dict[str, Any] = {"file": file, "fields": FIELDS, "complaint": complaint}
-    status = 400 if complaint else 200
+    values = _values(visit.words, file, **refused)
+    status = 400 if refused else 200
     return page(visit, "lead_import.html", status=status, path=f"{PATH}/{import_id}", **values)
+
+
+def _values(
+    t: Words, file: contacts.Import, *, complaint: str | None = None, mapping: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    is_unreadable = file.stand.state == "unreadable"
+    return {
+        "file": file,
+        "fields": FIELDS,
+        "stand": shown(t, file.stand),
+        "columns": columns_of(t, file, file.mapping if mapping is None else mapping),
+        "complaint": t("leads.refused.bad_file") if is_unreadable else complaint,
+        "may_resume": file.stand.state in contacts.RESUMABLE,
+        "live_url": f"/live?page=import&import={file.id}",
+    }
+
+
+def _csv(name: str, rows: AsyncIterator[str]) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(rows, headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def _whole(chunks: AsyncIterator[bytes]) -> bytes:
@@ -105,3 +146,27 @@ async def _sheet(visit: MemberVisit) -> AsyncIterator[str]:
         if not rows:
             return
         yield contacts.as_csv(rows)
+
+
+async def _bad_sheet(visit: MemberVisit, import_id: UUID, names: list[str]) -> AsyncIterator[str]:
+    """Yield them under our names first, so that the file can be put right and brought again."""
+    t = visit.words
+    ordered = [name for name in FIELDS if name in names] + [name for name in names if name not in FIELDS]
+    yield "\ufeff" + contacts.rows_as_csv([[t("leads.import.line_head"), t("leads.import.why"), *ordered]])
+    after = 0
+    while True:
+        async with visit.context.database.transaction(visit.login.business_id) as session:
+            rows = await contacts.bad_rows(session, import_id, after=after, limit=ROWS_AT_ONCE)
+        if not rows:
+            return
+        after = rows[-1].line
+        yield contacts.rows_as_csv(
+            [
+                [
+                    str(row.line),
+                    t(f"leads.import.reason.{row.reason}"),
+                    *(row.fields.get(name, "") for name in ordered),
+                ]
+                for row in rows
+            ]
+        )

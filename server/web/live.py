@@ -24,6 +24,7 @@ from server.web.changes import Told, event
 from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
 from server.web.jobs import jobs_news
+from server.web.lead_progress import import_news
 from server.web.scene import Place, Window, asked_show, chosen_conversation, read_scene
 from server.web.schedule import ScheduleNews
 
@@ -46,13 +47,15 @@ GOODBYE = event("bye", {})
 
 
 async def stream(request: Request, visit: MemberVisit) -> Response:
-    """Open the stream of one page: `?page=inbox|demo|jobs|schedule`, `&conversation=` for an open one."""
+    """Open the stream of one page: `?page=inbox|demo|jobs|schedule|import`, with what is open on it."""
     asked = request.query_params.get("page")
     if asked == "jobs":
         return LiveResponse(visit, jobs_news(visit))
     if asked == "schedule":
         timed = ScheduleNews(visit)
         return LiveResponse(visit, timed, look=timed.look)
+    if asked == "import":
+        return LiveResponse(visit, import_news(visit, request.query_params.get("import", "")))
     place = Place.DEMO if asked == Place.DEMO else Place.INBOX
     sought = request.query_params.get("q", "")
     window = Window(place, chosen_conversation(request), asked_show(request), sought)

@@ -55,6 +55,7 @@ def web_routes(context: WebContext) -> list[Route]:
         Route("/leads/import", owners(context, lead_files.upload), methods=["POST"]),
         Route("/leads/import/{import_id:uuid}", owners(context, lead_files.show_import)),
         Route("/leads/import/{import_id:uuid}", owners(context, lead_files.start), methods=["POST"]),
+        Route("/leads/import/{import_id:uuid}/bad.csv", owners(context, lead_files.export_bad)),
         Route("/leads/{contact_id:uuid}", members(context, leads.show_person)),
         *(
             Route(f"/leads/{{contact_id:uuid}}/{deed.__name__}", members(context, deed), methods=["POST"])

@@ -12,7 +12,7 @@ import orjson
 import server.web
 from server.domains import contacts
 from server.ports import IdentityKind
-from server.web.lead_files import FIELDS
+from server.web.lead_mapping import FIELDS, REFUSALS
 from server.web.lead_rows import ACTORS, SOURCES
 from server.web.leads import SAID
 from server.web.settings import SUBJECTS
@@ -22,7 +22,7 @@ WEB = Path(server.web.__file__).parent
 FILES = (".html", ".js", ".css", ".svg", ".csv")
 DOMAIN = Path(contacts.__file__).parent
 PROBLEM = re.compile(r'problem\(visit, \d+, "(\w+)"\)')
-REFUSAL = re.compile(r'BadInputError\(\s*"(\w+)"')
+REFUSAL = re.compile(r'Bad(?:Input|Sheet)Error\(\s*"(\w+)"')
 # Told to the web site that posts a form, never on a page.
 TOLD_TO_SITES = frozenset({"no_fields"})
 TITLED = ("title", "text")
@@ -32,7 +32,7 @@ def _refusals() -> set[str]:
     """Return every refusal that the domain's own lines raise, and the pages' before they ask it."""
     files = [*DOMAIN.glob("*.py"), *WEB.glob("lead*.py")]
     found = {code for file in files for code in REFUSAL.findall(file.read_text(encoding="utf-8"))}
-    return found - TOLD_TO_SITES
+    return found - TOLD_TO_SITES | {*REFUSALS}
 
 
 # Sentences whose keys pages build, by how the keys begin: with the names that can follow.

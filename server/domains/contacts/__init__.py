@@ -25,12 +25,22 @@ from server.domains.contacts.import_plan import ROW_FAULTS
 from server.domains.contacts.import_rows import end_import, take_rows
 from server.domains.contacts.importing import (
     IMPORT_STATES,
+    RESUMABLE,
     STOPPED,
+    BadRow,
+    CheckedFile,
     Import,
     ImportLine,
+    Stand,
+    bad_names,
+    bad_rows,
+    check_file,
+    forget_imports,
     keep_file,
     list_imports,
     read_import,
+    read_stand,
+    resume_import,
     start_import,
 )
 from server.domains.contacts.intents import confirmation, consent_in
@@ -88,6 +98,7 @@ from server.domains.contacts.reading import (
 from server.domains.contacts.rules import normalise_email, normalise_phone, share_a_name
 from server.domains.contacts.service import NamelessSenderError, are_one, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
+from server.domains.contacts.sheets import FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
 from server.domains.contacts.sheets import written as as_csv
 from server.domains.contacts.suggesting import ALIKE, Suggestion, accept, dismiss, suggestions
@@ -99,13 +110,19 @@ __all__ = [
     "CONSENTS",
     "CONSENT_SOURCES",
     "EXPORT_COLUMNS",
+    "FIRST_ROW",
     "GRANTED",
     "IMPORT_STATES",
+    "IS_DATA",
     "LARGEST_FILE_BYTES",
+    "RESUMABLE",
     "ROW_FAULTS",
     "SORTS",
     "STOPPED",
     "WITHDRAWN",
+    "BadRow",
+    "BadSheetError",
+    "CheckedFile",
     "Consent",
     "Contact",
     "ContactDistinct",
@@ -128,6 +145,7 @@ __all__ = [
     "NamelessSenderError",
     "Person",
     "Stage",
+    "Stand",
     "Suggestion",
     "UnknownFormError",
     "WrongFormSecretError",
@@ -137,8 +155,11 @@ __all__ = [
     "archive_stage",
     "are_one",
     "as_csv",
+    "bad_names",
+    "bad_rows",
     "bring_lead",
     "change_stage",
+    "check_file",
     "close_form",
     "confirmation",
     "consent_in",
@@ -149,6 +170,7 @@ __all__ = [
     "export_leads",
     "find_form",
     "forget_deliveries",
+    "forget_imports",
     "keep_file",
     "leave_lead",
     "list_forms",
@@ -164,8 +186,11 @@ __all__ = [
     "part",
     "read_import",
     "read_person",
+    "read_stand",
     "receive_form",
     "recognise",
+    "resume_import",
+    "rows_as_csv",
     "save_details",
     "set_deal",
     "share_a_name",

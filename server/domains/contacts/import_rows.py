@@ -111,8 +111,7 @@ async def _read_file(run: Run, import_id: UUID, file: Row[Any]) -> None:
     """Turn the file into rows, a part at a time; the file itself is dropped once all are there."""
     if file.content is None:
         return
-    rows = sheets.read_rows(bytes(file.content))
-    header = next(rows)[1]
+    header, rows = sheets.open_sheet(bytes(file.content), file.mapping)
     told: list[dict[str, Any]] = []
     for line, cells in rows:
         told.append({"line": line, "fields": sheets.fields_of(cells, header, file.mapping)})

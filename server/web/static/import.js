@@ -4,6 +4,12 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const said = form.querySelector("[role=alert]");
   const button = form.querySelector("button");
+  // The server stops reading there, and a browser that is cut off shows no answer.
+  if (form.elements.file.files[0]?.size > Number(form.dataset.most)) {
+    said.textContent = form.dataset.tooLarge;
+    said.hidden = false;
+    return;
+  }
   button.disabled = true;
   let told = { message: form.dataset.failed };
   try {

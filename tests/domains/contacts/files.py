@@ -12,9 +12,8 @@ async def bring(engine: Engine, content: str | bytes) -> UUID:
     """Upload a file and start it as its columns were recognised."""
     told = content if isinstance(content, bytes) else content.encode()
     async with engine.api.transaction(BUSINESS) as session:
-        kept = await contacts.keep_file(session, BUSINESS, name="leads.csv", content=told, made_by="test")
-        file = await contacts.read_import(session, kept)
-        assert file
+        file = await contacts.check_file(told)
+        kept = await contacts.keep_file(session, BUSINESS, file, name="leads.csv", made_by="test")
         await contacts.start_import(session, BUSINESS, kept, file.mapping)
     return kept
 

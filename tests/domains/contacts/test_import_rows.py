@@ -143,7 +143,7 @@ async def test_a_slice_begins_again_where_someone_was_first(engine):
             await eventually(waits, within_s=10)
         await eventually(lambda: not_waiting(engine), within_s=20)
 
-    assert dict((await read(engine, import_id)).counts) == {"added": 2}
+    assert dict((await read(engine, import_id)).stand.counts) == {"added": 2}
     assert await engine.look.fetchval(
         "SELECT contact_id FROM lead_activity WHERE kind = 'import' AND contact_id = $1", maya
     )
@@ -159,7 +159,7 @@ async def test_a_second_run_of_the_same_job_changes_nothing(engine, clean_databa
     await Queue(engine, clean_database).drain()
 
     assert await engine.look.fetch(happened) == before
-    assert (await read(engine, import_id)).state == "done"
+    assert (await read(engine, import_id)).stand.state == "done"
 
 
 @pytest.mark.parametrize(
