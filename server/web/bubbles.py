@@ -85,7 +85,7 @@ class Bubble:
     def _content(self, row: MessageRow, attached: Attached) -> Iterator[Node]:
         match row.kind:
             case _ if attached.file is not None:
-                yield from self._file(attached.file)
+                yield from self._file(attached.file, row)
             case "location":
                 yield self._place(row.details)
             case "contact":
@@ -118,12 +118,15 @@ class Bubble:
         ]
         return ["a", {"class": "quote", "href": f"#{anchor(quoted.id)}"}, inner]
 
-    def _file(self, file: File) -> Iterator[Node]:
+    def _file(self, file: File, row: MessageRow) -> Iterator[Node]:
         if file.state == "waiting":
             yield self._label(file.kind)
             yield _tag("p", "coming", [self._words("file.waiting")])
         elif file.state == "stored":
             yield from self._stored(file)
+        elif row.status == "failed":
+            # Why is said below, where the whole message may be sent again.
+            yield self._label(file.kind)
         else:
             yield self._label(file.kind)
             key = MISSING.get(file.reason or "")

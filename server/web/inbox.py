@@ -18,6 +18,7 @@ from server.web.desk import PAUSES, SHOWS
 from server.web.rendering import page, problem
 from server.web.rows import EMPTY_CONVERSATION, EMPTY_MESSAGE
 from server.web.scene import Place, Scene, Window, asked_show, read_scene
+from server.web.template_rows import sendable_view, withheld_view
 
 
 async def show_inbox(request: Request, visit: MemberVisit) -> Response:
@@ -65,9 +66,12 @@ def _page(
     )
 
 
-async def _templates(session: Session, visit: MemberVisit, window: Window) -> list[messaging.Template]:
-    """Return what may be sent by name in the open conversation."""
+async def _templates(session: Session, visit: MemberVisit, window: Window) -> dict[str, Any]:
+    """Return what may be sent by name in the open conversation, and what may not."""
     if window.chosen is None:
-        return []
+        return {}
     listed = await messaging.list_templates(session, visit.login.business_id, window.chosen)
-    return [template for template in listed if template.may_be_sent]
+    return {
+        "sendable": [sendable_view(visit.words, one) for one in listed if one.may_be_sent],
+        "withheld": [withheld_view(visit.words, one) for one in listed if not one.may_be_sent],
+    }

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import clock
-from server.domains import messaging
+from server.domains import media, messaging
 from server.domains.messaging.attachments import NOTHING, Attached
 from server.domains.messaging.pages import ConversationRow, Journey, MessageRow
 from server.web.bubbles import AUTHORS, KINDS, Bubble, anchor, fingerprint
@@ -35,6 +35,11 @@ REASONS = {
     messaging.NOT_GONE_OUT: "reason.not_gone_out",
     messaging.NOBODY_KNOWS: "reason.nobody_knows",
     messaging.WINDOW_CLOSED: "reason.window_closed",
+    messaging.UNWANTED: "reason.unwanted",
+    f"{messaging.NOT_HAD}: {media.TOO_LARGE}": "reason.file.too_large",
+    f"{messaging.NOT_HAD}: {media.EMPTY}": "reason.file.empty",
+    f"{messaging.NOT_HAD}: {media.NOT_FETCHED}": "reason.file.not_fetched",
+    f"{messaging.NOT_HAD}: {media.WRONG_KIND}": "reason.file.wrong_kind",
 }
 MOST_UNREAD = 99
 STEPS = {
@@ -185,6 +190,9 @@ class Shape:
 
     def _reason(self, reason: str | None) -> str:
         key = REASONS.get(reason or "")
+        if key is None and (reason or "").startswith(f"{messaging.NOT_HAD}: "):
+            why = inert((reason or "").removeprefix(f"{messaging.NOT_HAD}: "))
+            return self._words("reason.file_not_had", why=why)
         return self._words(key) if key else inert(reason or "")
 
     def _after(self, seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route
 
+from tests.domains.messaging.test_files import PNG
 from tests.web.conftest import Shops
 from tests.web.site import Site
 from tests.web.test_browser import CHROMIUM, Window, until, window
@@ -132,6 +133,45 @@ async def test_a_file_is_attached_and_goes_with_its_words(
         " JOIN media_file ON media_file.message_id = message.id"
     )
     assert tuple(row) == ("document", "Here they are", "prices.txt")
+    assert window.complaints == []
+
+
+async def test_a_template_with_a_picture_and_a_link_is_filled_seen_and_sent(
+    window: Window, site: Site, shops: Shops, kept: Path, tmp_path: Path
+) -> None:
+    conversation = await shops.dana.meet("Maya")
+    await shops.dana.connection.execute(
+        "INSERT INTO message_template (business_id, channel_id, name, language, status, reason, body,"
+        " variables, header, buttons) SELECT $1, channel_id, name, 'en', status, reason, 'Hello {{1}}', 1,"
+        " header, $3 FROM conversation, (VALUES ('doors', 'APPROVED', NULL, $4::jsonb),"
+        " ('cards', 'UNSUPPORTED', 'CAROUSEL', NULL)) AS told (name, status, reason, header) WHERE id = $2",
+        *(shops.dana.business_id, conversation),
+        '[{"type": "url", "text": "Track", "url": "https://shop.test/{{1}}"}]',
+        '{"format": "image", "text": ""}',
+    )
+    await window.page.goto(f"{site.url}/inbox/{conversation}?lang=en")
+    await window.page.click("#templates summary")
+    await window.page.click("#templates .template summary")
+    assert await window.shows("#templates .withheld", "CAROUSEL")
+    door = tmp_path / "door.png"
+    door.write_bytes(PNG)
+
+    await window.page.set_input_files("#templates [data-header]", door)
+    assert await window.shows("[data-chosen]", "door.png")
+    await window.page.fill("#templates [name=var1]", "Maya")
+    await window.page.fill("#templates [name=button0]", "812")
+    assert await window.shows("#templates [data-look=address] .words", "https://shop.test/812")
+    assert await window.shows("#templates", "Hello Maya")
+    await look(window, "template")
+    await window.page.click("#templates form button")
+    assert await until(lambda: _is_stored(shops, 1))
+
+    row = await shops.dana.connection.fetchrow(
+        "SELECT message.text, details -> 'template' -> 'buttons' -> 0 ->> 'value', media_file.kind"
+        " FROM message JOIN media_file ON media_file.message_id = message.id"
+    )
+    assert tuple(row) == ("Hello Maya", "812", "image")
+    assert await window.page.input_value("#templates [name=media_id]") == ""
     assert window.complaints == []
 
 

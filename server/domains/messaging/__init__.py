@@ -15,7 +15,7 @@ from server.domains.messaging.doors import Door, Doors, UnknownChannelError, Wro
 from server.domains.messaging.files import ask_for_file_again, fetch_file, give_up_file
 from server.domains.messaging.filling import Button, Filling, Template
 from server.domains.messaging.letters import Letter, Link, TemplateUse, ask_to_send, mark_sent, send_again
-from server.domains.messaging.linking import fetch_link, give_up_link
+from server.domains.messaging.linking import NOT_HAD, fetch_link, give_up_link
 from server.domains.messaging.marking import choose_reading, shows_reading
 from server.domains.messaging.models import (
     Channel,
@@ -29,7 +29,7 @@ from server.domains.messaging.programs import Order, Placed, place_order, read_m
 from server.domains.messaging.receiving import Delivery, Receiver, UnknownBusinessError, WrongSecretError
 from server.domains.messaging.reopening import ask_to_reopen, find_hold, list_holds, reopen_channel
 from server.domains.messaging.rules import GIVEN_UP, NOBODY_KNOWS, NOT_GONE_OUT
-from server.domains.messaging.sending import give_up_letter, send_letter
+from server.domains.messaging.sending import UNWANTED, give_up_letter, send_letter
 from server.domains.messaging.service import call_person, process_event
 from server.domains.messaging.sessions import close_stale_sessions, forget_old_events
 from server.domains.messaging.suggesting import Decider, approve, discard
@@ -49,6 +49,8 @@ __all__ = [
     "GIVEN_UP",
     "NOBODY_KNOWS",
     "NOT_GONE_OUT",
+    "NOT_HAD",
+    "UNWANTED",
     "WINDOW_CLOSED",
     "Away",
     "Button",

@@ -32,6 +32,12 @@ class Button:
     text: str
     url: str = ""
 
+    @property
+    def variable(self) -> str:
+        """Return what stands between the braces of its address."""
+        found = VARIABLE.search(self.url)
+        return found[1] if found else ""
+
 
 @dataclass(frozen=True)
 class Template:

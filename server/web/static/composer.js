@@ -112,24 +112,47 @@ function showAttached(id, name) {
   $("attached-name").textContent = name;
 }
 
-async function attach(input) {
-  const [file] = input.files;
-  if (!file) return;
+// Keeps a file at the server; returns what it says of it, and nothing where it refused.
+async function upload(file, owner) {
   const body = new FormData();
   body.append("file", file);
-  form.dataset.busy = "yes";
+  owner.dataset.busy = "yes";
   try {
-    const headers = { "X-CSRF-Token": form.elements.csrf.value };
+    const headers = { "X-CSRF-Token": owner.elements.csrf.value };
     const answer = await fetch("/media", { method: "POST", headers, body });
     const told = await answer.json();
     complain(answer.ok ? "" : told.message);
-    if (answer.ok) showAttached(told.id, `${told.name ?? file.name} · ${told.size}`);
+    if (answer.ok) return { id: told.id, name: `${told.name ?? file.name} · ${told.size}` };
   } catch {
     complain($("compose-error").dataset.lost);
+  } finally {
+    delete owner.dataset.busy;
   }
-  delete form.dataset.busy;
+  return null;
+}
+
+async function attach(input) {
+  const [file] = input.files;
+  if (!file) return;
+  const told = await upload(file, form);
+  if (told) showAttached(told.id, told.name);
   input.value = "";
   words.focus();
+}
+
+// The file of a template's header: chosen anew for each sending.
+async function choose(input) {
+  const deed = input.form;
+  const [file] = input.files;
+  showChosen(deed, file ? await upload(file, deed) : null);
+}
+
+function showChosen(deed, told) {
+  deed.elements.media_id.value = told?.id ?? "";
+  const shown = deed.querySelector("[data-chosen]");
+  shown.textContent = told?.name ?? "";
+  shown.hidden = !told;
+  if (!told) deed.querySelector("[data-header]").value = "";
 }
 
 async function doDeed(deed, button) {
@@ -142,6 +165,7 @@ async function doDeed(deed, button) {
   delete deed.dataset.busy;
   if (!done) return;
   if (deed.elements.client_key) deed.elements.client_key.value = newKey();
+  if (deed.elements.media_id) showChosen(deed, null);
   deed.closest("details")?.removeAttribute("open");
 }
 
@@ -181,11 +205,10 @@ function editSuggestion(card) {
 }
 
 function preview(input) {
-  const deed = input.closest("form");
-  const shown = deed.querySelector("[data-body]");
-  shown.textContent = shown.dataset.body.replace(/\{\{\s*(\d{1,2})\s*\}\}/g, (whole, place) => (
-    deed.elements[`var${place}`]?.value || whole
-  ));
+  const part = input.closest(".template-part");
+  const values = new Map([...part.querySelectorAll("[data-variable]")].map((one) => [one.dataset.variable, one.value]));
+  const shown = part.querySelector("[data-body]");
+  shown.textContent = shown.dataset.body.replace(/\{\{\s*([^{}]+?)\s*\}\}/g, (whole, name) => values.get(name) || whole);
 }
 
 function sawAll() {
@@ -237,6 +260,7 @@ export function openComposer() {
     if (button.dataset.do === "quote") quote(bubble);
     else react(bubble, button);
   });
+  $("opened").addEventListener("change", (event) => { if (event.target.matches("[data-header]")) choose(event.target); });
   $("opened").addEventListener("input", (event) => { if (event.target.dataset.variable) preview(event.target); });
   document.addEventListener("visibilitychange", sawAll);
   addDeeds();
