@@ -36,7 +36,8 @@ from server.providers.whatsapp_bridge_reading import read
 from server.providers.whatsapp_bridge_splitting import split
 
 TOTAL_TIMEOUT_S = 30.0
-TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0)
+# Who finds no free connection is told so before the whole time is up: then nothing can have been sent.
+TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0, pool=20.0)
 OK = 200
 FIRST_REDIRECT = 300
 FIRST_REFUSAL = 400

@@ -41,7 +41,8 @@ from server.providers.whatsapp_cloud_templates import EndlessListError, read_pag
 
 TOTAL_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 120.0
-TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0)
+# Who finds no free connection is told so before the whole time is up: then nothing can have been sent.
+TIMEOUT = httpx.Timeout(TOTAL_TIMEOUT_S, connect=5.0, pool=20.0)
 FIRST_REDIRECT = 300
 CHUNK_BYTES = 64 * 1024
 

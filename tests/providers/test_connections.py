@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from server.providers import whatsapp_bridge, whatsapp_cloud
 from server.providers.aiohttp_transport import AiohttpTransport
 from server.providers.connections import IDLE_S, open_connections
 from tests.providers.raw_server import raw_server
@@ -68,3 +69,8 @@ async def test_a_proxy_for_other_things_changes_nothing(monkeypatch):
     monkeypatch.setenv("ftp_proxy", "http://127.0.0.1:1")
     async with open_connections() as http:
         assert isinstance(http._transport, AiohttpTransport)
+
+
+@pytest.mark.parametrize("channel", [whatsapp_bridge, whatsapp_cloud])
+async def test_a_message_that_finds_no_free_connection_is_proved_unsent_before_its_time_is_up(channel):
+    assert channel.TIMEOUT.pool + channel.TIMEOUT.connect < channel.TOTAL_TIMEOUT_S
