@@ -37,13 +37,18 @@ class Known:
     summaries: Sequence[str]
 
 
+# A newer line that was taken back without an answer gets none, and costs no older one its own.
 STANDING = """
 SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conversation_answers,
        coalesce(conversation.ai_paused_until > now(), false) AS is_paused,
        EXISTS (SELECT FROM message AS newer
                WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
                  AND newer.author = 'customer'
-                 AND NOT newer.details ?| array['may_be_answered', 'given_up']) AS is_newer_stored,
+                 AND NOT newer.details ?| array['may_be_answered', 'given_up']
+                 AND (NOT newer.details ? 'deleted' OR EXISTS (
+                     SELECT FROM message AS answer
+                     WHERE answer.answers_message_id = newer.id AND answer.status <> 'failed'))
+              ) AS is_newer_stored,
        EXISTS (SELECT FROM message AS newer
                WHERE newer.conversation_id = conversation.id AND newer.position > mine.position
                  AND newer.author = 'person' AND newer.kind <> 'reaction') AS is_person_later,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from datetime import timedelta
 
 import pytest
+
+from server.domains import messaging
+from server.domains.messaging import service
+from tests.engine import eventually
 
 FIRST, SECOND = "How much is opening a door?", "How much is opening two doors?"
 SEEN = "SELECT text, details ? 'edited', details ? 'deleted' FROM message WHERE author = 'customer'"
@@ -102,6 +107,24 @@ async def test_a_line_that_was_taken_back_under_another_address_costs_no_other_l
     taken_back = "SELECT details ? 'deleted' FROM message WHERE provider_id = 'A1'"
     assert await shop.look(taken_back) is True
     assert await shop.look("SELECT count(*) FROM early_change") == 0
+
+
+async def test_a_newer_line_under_another_address_that_was_taken_back_costs_the_older_no_answer(
+    shop, monkeypatch
+):
+    monkeypatch.setattr(service, "QUIET", timedelta(seconds=1))
+    await shop.deliver(under(delete(shop), PHONE, LID))
+    await shop.settle()
+    [older] = await shop.deliver(under(shop.says(FIRST, message_id="A2"), LID, PHONE))
+    answering = asyncio.create_task(messaging.process_event(await shop.claim(older), older))
+    await eventually(lambda: shop.look("SELECT count(*) > 0 FROM message WHERE provider_id = 'A2'"))
+
+    [newer] = await shop.deliver(under(shop.says("hi", message_id="A1"), PHONE, LID))
+    await messaging.process_event(await shop.claim(newer), newer)
+    await answering
+
+    question_id = await shop.look("SELECT id FROM message WHERE provider_id = 'A2'")
+    assert [key for _, _, key in shop.phone.sent] == [f"reply:{question_id}"]
 
 
 @pytest.mark.parametrize("comes_first", [True, False])
