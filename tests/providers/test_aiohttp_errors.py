@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from server.providers.aiohttp_transport import AiohttpTransport
+from tests.providers.certificates import self_signed
 from tests.providers.scripted_server import (
     OK,
     Talk,
@@ -144,7 +140,7 @@ async def test_a_server_without_tls_proves_that_nothing_left(http, answer):
 
 
 async def test_a_certificate_that_nobody_vouches_for_proves_that_nothing_left(http, tmp_path):
-    async with playing(answering(), tls=unknown_certificate(tmp_path)) as server:
+    async with playing(answering(), tls=self_signed(tmp_path / "server.pem")) as server:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await http.post(server.url, content=b"secret", timeout=5)
 
@@ -227,22 +223,3 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_gives_its_p
 
         assert (await narrow.get(server.url)).text == "ok"
     assert server.connections == 2
-
-
-def unknown_certificate(folder) -> ssl.SSLContext:
-    """Return the context of a server whose certificate it signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context

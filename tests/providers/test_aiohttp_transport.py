@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.providers.connections import MOST_CONNECTIONS
+from server.providers.connections import MOST_CONNECTIONS, open_connections
+from tests.providers.certificates import self_signed
 from tests.providers.scripted_server import OK, Talk, answering, playing
 
 MIB = 2**20
@@ -98,6 +99,19 @@ async def test_a_connection_is_kept_for_the_next_request(http):
     async with playing(answering()) as server:
         for _ in range(3):
             await http.post(server.url, content=b"x", timeout=5)
+
+    assert (server.connections, len(server.sent)) == (1, 3)
+
+
+async def test_an_authority_of_the_operator_s_own_is_trusted_and_its_connections_are_kept(
+    tmp_path, monkeypatch
+):
+    authority = tmp_path / "authority.pem"
+    async with playing(answering(), tls=self_signed(authority)) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        async with open_connections() as http:
+            for _ in range(3):
+                assert (await http.post(server.url, content=b"x", timeout=5)).text == "ok"
 
     assert (server.connections, len(server.sent)) == (1, 3)
 
