@@ -19,6 +19,7 @@ from server.errors import StartRefusedError
 from server.health import KEEP_ALIVE_S
 from server.listening import listen
 from server.roles import Right, Role, parse_role, require
+from server.whole_answers import WholeAnswers
 
 SHUTDOWN_S = 5
 
@@ -82,7 +83,7 @@ async def _serve(settings: Settings) -> int:
     async with open_house(settings) as house:
         config = uvicorn.Config(
             create_app(house, settings.service_role, stopping),
-            http="httptools",
+            http=WholeAnswers,
             ws="none",
             lifespan="off",
             log_config=None,
