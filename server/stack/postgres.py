@@ -31,7 +31,9 @@ _START_WITHIN_S = 30.0
 _SETTINGS: Mapping[str, str] = {
     "max_connections": "200",
     "shared_buffers": "48MB",
-    "max_wal_size": "256MB",
+    # A burst of messages writes tens of megabytes a second: with less, checkpoints would chase one another,
+    # and after each one every page that is touched is written whole.
+    "max_wal_size": "1GB",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
