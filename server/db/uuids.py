@@ -9,9 +9,12 @@ from server.clock import utc_now
 
 _VERSION_AND_VARIANT = 7 << 76 | 2 << 62
 _RANDOM = (1 << 76) - 1 & ~(3 << 62)
+_RANDOM_BYTES = 10
 
 
-def uuid7() -> UUID:
-    """Return a UUIDv7 (RFC 9562): milliseconds, then random. An index of them grows at its end alone."""
-    now_ms = int(utc_now().timestamp() * 1000)
-    return UUID(int=now_ms << 80 | _VERSION_AND_VARIANT | int.from_bytes(os.urandom(10)) & _RANDOM)
+def uuid7s(count: int) -> list[UUID]:
+    """Return UUIDv7s of this moment (RFC 9562): an index of them grows at its end."""
+    moment = int(utc_now().timestamp() * 1000) << 80 | _VERSION_AND_VARIANT
+    drawn = os.urandom(_RANDOM_BYTES * count)
+    starts = range(0, len(drawn), _RANDOM_BYTES)
+    return [UUID(int=moment | int.from_bytes(drawn[at : at + _RANDOM_BYTES]) & _RANDOM) for at in starts]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 
@@ -50,8 +51,12 @@ class Jid:
 
 def parse_jid(value: object) -> Jid | None:
     """Read an address; both spellings of a phone's server become one, so that a chat has one lane."""
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return None
+    return _parse(value) if isinstance(value, str) and len(value) <= LONGEST else None
+
+
+# The same few people write again and again.
+@lru_cache(maxsize=10_000)
+def _parse(value: str) -> Jid | None:
     match = JID.fullmatch(value)
     if match is None:
         return None

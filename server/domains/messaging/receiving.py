@@ -18,7 +18,7 @@ from prometheus_client import Counter, Histogram
 from server.db.gathering import Gathering
 from server.db.session import Database
 from server.db.tenancy import business_list, credential_list
-from server.db.uuids import uuid7
+from server.db.uuids import uuid7s
 from server.domains.messaging.doors import Door
 from server.errors import ProsaasError, StoreUnavailableError
 from server.ports import RawEvent
@@ -186,19 +186,20 @@ class Receiver:
         BATCH.observe(len(batch))
         openings = list(dict.fromkeys([lot.opening for lot in batch]))
         places = {opening: place for place, opening in enumerate(openings, 1)}
-        rows = [row for lot in batch for row in self._rows(lot, places[lot.opening])]
+        ids = iter(uuid7s(sum([len(lot.events) for lot in batch])))
+        rows = [row for lot in batch for row in self._rows(lot, places[lot.opening], ids)]
         async with self._database.driver() as connection:
             done = await connection.fetchrow(STORE, *_columns(openings, rows), *SHARED)
         opened, stored = frozenset(done["opened"] or ()), frozenset(done["stored"] or ())
         await self._announce(openings, rows, opened, stored)
         return [places[lot.opening] in opened for lot in batch]
 
-    def _rows(self, lot: _Lot, opening: int) -> Iterator[_Row]:
+    def _rows(self, lot: _Lot, opening: int, ids: Iterator[UUID]) -> Iterator[_Row]:
         """Yield a delivery's rows; the first of them have places in their business's queue."""
         business_id = lot.opening.business_id
         straight = self._shares.take(business_id, len(lot.events))
         for number, (event, payload) in enumerate(zip(lot.events, lot.payloads, strict=True)):
-            event_id = uuid7()
+            event_id = next(ids)
             job_payload = JOB.encode(WebhookProcess(event_id))
             yield _Row(
                 event_id,
