@@ -7,20 +7,21 @@ that fails loses nothing: the rows are there and the sweeper finds them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import event
+from sqlalchemy import Executable, Result, ScalarResult, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from server.db import tenancy
+from server.db.plain import is_plain, run_plain
 from server.errors import StartRefusedError, StoreUnavailableError
 
 Announce: TypeAlias = Callable[[Sequence[object]], Awaitable[None]]
@@ -50,12 +51,42 @@ UNAVAILABLE = (
 # empty would go through it from end to end, or gather all that fits before it takes the first few in order,
 # and be kept when a burst has filled it.
 BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+# More than the code holds: a statement is planned once a connection, and not again for want of room.
+MOST_STATEMENTS = 1000
 
 
 class Session(AsyncSession):
-    """An ORM session of one transaction, with what to announce once it commits."""
+    """An ORM session of one transaction, with what to announce once it commits.
+
+    `driver` is the driver's connection that carries it; what is written as text goes to it directly.
+    """
 
     outbox: list[object]
+    driver: asyncpg.Connection
+
+    async def execute(  # type: ignore[override]
+        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> Result[Any]:
+        """Run a statement; text whose values need no types of the library's is run by the driver itself."""
+        if not options and is_plain(statement):
+            return await run_plain(self.driver, statement, params or {})
+        return await super().execute(statement, params, **options)
+
+    async def scalar(  # type: ignore[override]
+        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Return the first value of the first row, None where there is none."""
+        if not options and is_plain(statement):
+            return (await run_plain(self.driver, statement, params or {})).scalar()
+        return await super().scalar(statement, params, **options)
+
+    async def scalars(  # type: ignore[override]
+        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> ScalarResult[Any]:
+        """Return the first value of every row."""
+        if not options and is_plain(statement):
+            return (await run_plain(self.driver, statement, params or {})).scalars()
+        return await super().scalars(statement, params, **options)
 
 
 class Database:
@@ -122,9 +153,11 @@ class Database:
         try:
             async with session:
                 begin = tenancy.begin_statement(business_ids, credentials, user_id)
-                async with _begun(await driver_of(session), begin):
+                session.driver = await _carrier_of(session)
+                async with _begun(session.driver, begin):
                     yield session
-                    await session.flush()
+                    if session.new or session.dirty or session.deleted:
+                        await session.flush()
         except (DBAPIError, InterfaceError) as error:
             _raise_if_unavailable(error.orig)
             raise
@@ -178,6 +211,7 @@ class Database:
                 server_settings=self._settings,
                 timeout=self._connect_timeout_s,
                 command_timeout=self._command_timeout_s,
+                statement_cache_size=MOST_STATEMENTS,
             )
         except asyncpg.UndefinedObjectError as error:
             raise StartRefusedError(f"PostgreSQL 17 or newer is needed at DATABASE_URL: {error}") from error
@@ -206,6 +240,10 @@ def _server_settings(role: str | None, statement_timeout_s: float) -> dict[str, 
 
 async def driver_of(session: Session) -> asyncpg.Connection:
     """Return the driver's connection that carries the session's open transaction."""
+    return session.driver
+
+
+async def _carrier_of(session: Session) -> asyncpg.Connection:
     connection = await session.connection()
     return (await connection.get_raw_connection()).driver_connection
 

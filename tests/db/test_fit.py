@@ -77,7 +77,8 @@ async def test_whoever_is_cancelled_in_a_transaction_leaves_nothing_of_it(databa
 async def test_a_connection_left_in_a_transaction_is_not_lent_again(database):
     left = await backend(database)
     async with Session(database._engine) as session:
-        await (await driver_of(session)).execute("BEGIN; SET LOCAL prosaas.businesses = '5'")
+        carrier = await (await session.connection()).get_raw_connection()
+        await carrier.driver_connection.execute("BEGIN; SET LOCAL prosaas.businesses = '5'")
 
     assert await scope_of_the_next(database) == "6"
     assert await backend(database) != left
