@@ -7,18 +7,23 @@ that fails loses nothing: the rows are there and the sweeper finds them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable, Result, ScalarResult, event
+from sqlalchemy import Executable, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncSession,
+    AsyncSessionTransaction,
+    create_async_engine,
+)
 
 from server.db import tenancy
 from server.db.plain import is_plain, run_plain
@@ -64,29 +69,32 @@ class Session(AsyncSession):
     outbox: list[object]
     driver: asyncpg.Connection
 
-    async def execute(  # type: ignore[override]
-        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
-    ) -> Result[Any]:
-        """Run a statement; text whose values need no types of the library's is run by the driver itself."""
-        if not options and is_plain(statement):
-            return await run_plain(self.driver, statement, params or {})
-        return await super().execute(statement, params, **options)
+    if not TYPE_CHECKING:
+        # As the library declares them.
+        async def execute(self, statement: Executable, params: Any = None, **options: Any) -> Any:
+            """Run a statement; text whose values need no types of the library's is run by the driver."""
+            if not options and is_plain(statement):
+                return await run_plain(self.driver, statement, params or {})
+            return await super().execute(statement, params, **options)
 
-    async def scalar(  # type: ignore[override]
-        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """Return the first value of the first row, None where there is none."""
-        if not options and is_plain(statement):
-            return (await run_plain(self.driver, statement, params or {})).scalar()
-        return await super().scalar(statement, params, **options)
+        async def scalar(self, statement: Executable, params: Any = None, **options: Any) -> Any:
+            """Return the first value of the first row, None where there is none."""
+            if not options and is_plain(statement):
+                return (await run_plain(self.driver, statement, params or {})).scalar()
+            return await super().scalar(statement, params, **options)
 
-    async def scalars(  # type: ignore[override]
-        self, statement: Executable, params: Mapping[str, Any] | None = None, **options: Any
-    ) -> ScalarResult[Any]:
-        """Return the first value of every row."""
-        if not options and is_plain(statement):
-            return (await run_plain(self.driver, statement, params or {})).scalars()
-        return await super().scalars(statement, params, **options)
+        async def scalars(self, statement: Executable, params: Any = None, **options: Any) -> Any:
+            """Return the first value of every row."""
+            if not options and is_plain(statement):
+                return (await run_plain(self.driver, statement, params or {})).scalars()
+            return await super().scalars(statement, params, **options)
+
+        @asynccontextmanager
+        async def begin_nested(self) -> AsyncIterator[AsyncSessionTransaction]:
+            """Set a savepoint at once: the library sets it when it is next asked for its connection."""
+            async with super().begin_nested() as nested:
+                await self.connection()
+                yield nested
 
 
 class Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -78,7 +79,7 @@ async def test_a_connection_left_in_a_transaction_is_not_lent_again(database):
     left = await backend(database)
     async with Session(database._engine) as session:
         carrier = await (await session.connection()).get_raw_connection()
-        await carrier.driver_connection.execute("BEGIN; SET LOCAL prosaas.businesses = '5'")
+        await cast("Any", carrier.driver_connection).execute("BEGIN; SET LOCAL prosaas.businesses = '5'")
 
     assert await scope_of_the_next(database) == "6"
     assert await backend(database) != left

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, text
+from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
-from server.domains.assistant.models import AssistantUse, KnowledgeEntry
+from server.domains.assistant.models import KnowledgeEntry
 from server.domains.assistant.questions import Term
 from server.domains.assistant.spent import Spent
 
@@ -91,6 +91,10 @@ SET times = assistant_notice.times + 1, message_id = excluded.message_id, detail
     last_at = now(), seen_at = NULL
 WHERE cast(:unit AS text) = 'day'
 """
+USE = """
+INSERT INTO assistant_use (business_id, message_id, purpose, model, input_tokens, output_tokens, cost_micro)
+VALUES (:business_id, :message_id, :purpose, :model, :input_tokens, :output_tokens, :cost_micro)
+"""
 RECENT_DEEDS = """
 SELECT tool, result FROM assistant_tool_call
 WHERE conversation_id = :conversation_id AND state = 'done' AND at > now() - interval '1 day'
@@ -154,11 +158,8 @@ async def insert_use(
     session: Session, business_id: int, spent: Spent, *, purpose: str, message_id: UUID | None
 ) -> None:
     """Store what a model took."""
-    await session.execute(
-        insert(AssistantUse).values(
-            business_id=business_id, purpose=purpose, message_id=message_id, **vars(spent)
-        )
-    )
+    told = {"business_id": business_id, "purpose": purpose, "message_id": message_id} | vars(spent)
+    await session.execute(text(USE), told)
 
 
 async def upsert_notice(

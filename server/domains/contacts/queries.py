@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select, text, update
 
 from server.db import Session
-from server.domains.contacts.models import Contact, ContactIdentity
+from server.domains.contacts.models import Contact
 from server.ports import IdentityKind
 
 # One owner is held against being merged until the transaction ends; of several none is, so that whoever
@@ -37,6 +36,14 @@ FROM (SELECT 1 AS side, * FROM unnest(cast(:kinds AS text[]), cast(:values AS te
       SELECT 2, * FROM unnest(cast(:other_kinds AS text[]), cast(:other_values AS text[]))) AS told
 JOIN contact_identity AS identity ON identity.business_id = :business_id
  AND identity.kind = told.kind AND identity.value = told.value
+"""
+INSERT_CONTACT = "INSERT INTO contact (business_id, name) VALUES (:business_id, :name) RETURNING id"
+ATTACH = """
+INSERT INTO contact_identity (business_id, contact_id, kind, value)
+SELECT :business_id, :contact_id, told.kind, told.value
+FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) WITH ORDINALITY AS told (kind, value, place)
+ORDER BY told.place
+ON CONFLICT (business_id, kind, value) DO NOTHING RETURNING id
 """
 # Whoever has a username and no other name has nothing that it could be confused with.
 BY_USERNAME = """
@@ -112,9 +119,7 @@ async def lock_contacts(session: Session, contact_ids: Sequence[UUID]) -> list[C
 async def insert_contact(session: Session, business_id: int, name: str | None) -> UUID:
     """Insert a contact without any identity yet."""
     contact_id: UUID = (
-        await session.execute(
-            insert(Contact).values(business_id=business_id, name=name).returning(Contact.id)
-        )
+        await session.execute(text(INSERT_CONTACT), {"business_id": business_id, "name": name})
     ).scalar_one()
     return contact_id
 
@@ -127,20 +132,13 @@ async def attach_names(
     Waits for a transaction that is inserting the same name. The order of the rows is fixed, so
     that two of these never wait for each other.
     """
-    rows = await session.execute(
-        upsert(ContactIdentity)
-        .values(
-            [
-                {"business_id": business_id, "contact_id": contact_id, "kind": kind.value, "value": value}
-                for kind, value in sorted(names.items())
-            ]
-        )
-        .on_conflict_do_nothing(
-            index_elements=[ContactIdentity.business_id, ContactIdentity.kind, ContactIdentity.value]
-        )
-        .returning(ContactIdentity.id)
-    )
-    return len(rows.all())
+    told = {
+        "business_id": business_id,
+        "contact_id": contact_id,
+        "kinds": [kind.value for kind in sorted(names)],
+        "values": [names[kind] for kind in sorted(names)],
+    }
+    return len((await session.execute(text(ATTACH), told)).all())
 
 
 async def find_username(session: Session, business_id: int, username: str) -> tuple[UUID, bool] | None:

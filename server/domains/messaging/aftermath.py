@@ -8,8 +8,8 @@ from server.db import Session
 from server.domains.messaging import inbox, own, queries, sendings, standing
 from server.domains.messaging.answering import Place, stay_silent, why_silent_now
 from server.domains.messaging.intake import Question, find_question, take
-from server.domains.messaging.models import Message
 from server.domains.messaging.rules import NOBODY_KNOWS, NOT_GONE_OUT, reply_key, why_given_up
+from server.domains.messaging.stored import StoredMessage
 from server.errors import Snooze
 from server.log import get_logger
 from server.ports import DeliveryStatus, MessageChannel
@@ -117,13 +117,15 @@ async def call_if_in_doubt(run: Run, key: str, tries: int) -> None:
         session.outbox.append(Changed(message.business_id, "conversation", conversation_id))
 
 
-def _is_in_doubt(message: Message, result: EffectResult) -> bool:
+def _is_in_doubt(message: StoredMessage, result: EffectResult) -> bool:
     is_unknown = result.state is EffectState.UNKNOWN and message.status == DeliveryStatus.UNKNOWN.value
     # Only a call to a person leaves this reason on a message that is unknown.
     return is_unknown and message.status_reason != NOBODY_KNOWS
 
 
-async def _settle(session: Session, channel: MessageChannel, message: Message, result: EffectResult) -> None:
+async def _settle(
+    session: Session, channel: MessageChannel, message: StoredMessage, result: EffectResult
+) -> None:
     match result.state:
         case EffectState.PLANNED | EffectState.SENDING | EffectState.UNKNOWN:
             return
@@ -137,7 +139,11 @@ async def _settle(session: Session, channel: MessageChannel, message: Message, r
 
 
 async def _show(
-    session: Session, channel: MessageChannel, message: Message, result: EffectResult, unsent_because: str
+    session: Session,
+    channel: MessageChannel,
+    message: StoredMessage,
+    result: EffectResult,
+    unsent_because: str,
 ) -> None:
     match result.state:
         case EffectState.SENT | EffectState.CONFIRMED:

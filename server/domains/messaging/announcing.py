@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains import integrations
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.ports import DeliveryStatus
 
 # One row of a message with whom it was said to; the phone is None where a contact keeps it to themselves.
@@ -29,7 +29,7 @@ SENT = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.
 TOLD_STATUSES = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.READ, DeliveryStatus.FAILED})
 
 
-async def tell_incoming(session: Session, message: Message) -> None:
+async def tell_incoming(session: Session, message: StoredMessage) -> None:
     """Tell that a customer wrote."""
 
     async def data() -> Mapping[str, Any]:
@@ -45,7 +45,7 @@ async def tell_incoming(session: Session, message: Message) -> None:
     )
 
 
-async def tell_outgoing(session: Session, message: Message) -> None:
+async def tell_outgoing(session: Session, message: StoredMessage) -> None:
     """Tell that a message of the business went out, whoever wrote it; of one message once."""
 
     async def data() -> Mapping[str, Any]:
@@ -64,7 +64,7 @@ async def tell_outgoing(session: Session, message: Message) -> None:
 
 
 async def tell_status(
-    session: Session, message: Message, before: DeliveryStatus, now: DeliveryStatus, reason: str | None
+    session: Session, message: StoredMessage, before: DeliveryStatus, now: DeliveryStatus, reason: str | None
 ) -> None:
     """Tell what a new status says: that a message went out, and how far it came."""
     if now in SENT and before not in SENT:
@@ -105,7 +105,7 @@ async def tell_person_needed(session: Session, conversation_id: UUID, business_i
     )
 
 
-async def _said(session: Session, message: Message, direction: str, other: str) -> dict[str, Any]:
+async def _said(session: Session, message: StoredMessage, direction: str, other: str) -> dict[str, Any]:
     who = await _who(session, message.conversation_id)
     return {
         "business_id": str(message.business_id),

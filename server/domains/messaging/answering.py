@@ -14,10 +14,9 @@ from server.db import Session
 from server.domains import assistant, contacts
 from server.domains.messaging import consents, inbox, own, queries, standing, suggesting
 from server.domains.messaging.changing import takes_back, was_taken_back
-from server.domains.messaging.delivering import Parcel, deliver, get
+from server.domains.messaging.delivering import Parcel, deliver
 from server.domains.messaging.intake import Question
 from server.domains.messaging.marking import Mark, read_mark, shown
-from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
 from server.domains.messaging.rules import (
     CAME_LATE,
@@ -29,6 +28,7 @@ from server.domains.messaging.rules import (
     way_of,
     why_silent,
 )
+from server.domains.messaging.stored import StoredMessage
 from server.domains.messaging.telling import Told, read_told, turns, with_quick_lines
 from server.log import get_logger
 from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, OutgoingText, Outside
@@ -69,7 +69,7 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
 
 async def _draft(
     run: Run, question: Question, told: Told, toolboxes: assistant.Toolboxes | None
-) -> Message | None:
+) -> StoredMessage | None:
     asked = with_quick_lines(told.history)
     draft = await _confirm(run, question, told) or await _ask(run, question, asked, told, toolboxes)
     if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
@@ -182,7 +182,9 @@ async def _why_useless(session: Session, question: Question, draft: assistant.Dr
     return None
 
 
-async def stay_silent(session: Session, question: Question, reply: Message | None, silence: str) -> None:
+async def stay_silent(
+    session: Session, question: Question, reply: StoredMessage | None, silence: str
+) -> None:
     """Deal with a message without answering it; a reply that was recorded and never sent is called off.
 
     To one that came late a person is called: the answer that went out did not know of it.
@@ -197,12 +199,12 @@ async def stay_silent(session: Session, question: Question, reply: Message | Non
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
 
 
-async def _record(session: Session, question: Question, draft: assistant.Draft) -> Message:
+async def _record(session: Session, question: Question, draft: assistant.Draft) -> StoredMessage:
     details: dict[str, Any] = {"model": draft.model, "cost_micro": draft.spent.cost_micro}
     details |= ({"hands_over": True} if draft.hands_over else {}) | (
         {"tools": draft.deeds} if draft.deeds else {}
     )
-    reply_id = await queries.insert_reply(
+    reply = await queries.insert_reply(
         session,
         Said(
             business_id=question.business_id,
@@ -222,7 +224,7 @@ async def _record(session: Session, question: Question, draft: assistant.Draft) 
     if draft.hands_over:
         await queries.mark_needs_person(session, question.conversation_id)
     session.outbox.append(Changed(question.business_id, "conversation", question.conversation_id))
-    return await get(session, reply_id)
+    return reply
 
 
 async def _plan(session: Session, run: Run, question: Question) -> None:
@@ -240,7 +242,7 @@ async def _is_unsent(session: Session, question: Question) -> bool:
     return found is not None and found.is_unsent
 
 
-async def _send(run: Run, question: Question, reply: Message) -> None:
+async def _send(run: Run, question: Question, reply: StoredMessage) -> None:
     parcel = Parcel(
         conversation_id=question.conversation_id,
         channel_id=question.channel_id,

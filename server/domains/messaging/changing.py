@@ -16,7 +16,7 @@ from server.db import Session
 from server.domains import contacts, media
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.inbox import StoredEvent
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.ports import ChannelEvent, EventKind, MessageChannel, Sender
 from server.queue import Changed
 
@@ -83,7 +83,7 @@ async def make_early_changes(
 
 
 async def make_own_early_changes(
-    session: Session, channel: MessageChannel, message: Message, provider_id: str
+    session: Session, channel: MessageChannel, message: StoredMessage, provider_id: str
 ) -> None:
     """Make what the owner did on their phone to a message of ours before its id was known here.
 
@@ -183,8 +183,7 @@ async def _make(session: Session, stored: StoredEvent, event: ChannelEvent, cont
         return False
     if event.kind is EventKind.DELETE:
         await media.forget(session, changed.id)
-    await inbox.link_message(session, stored.id, changed.id)
-    await inbox.close_event(session, stored.id, "done")
+    await inbox.close_event(session, stored.id, "done", message_id=changed.id)
     session.outbox.append(Changed(stored.business_id, "conversation", changed.conversation_id))
     return True
 

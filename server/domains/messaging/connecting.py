@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
@@ -20,6 +20,10 @@ from server.secrets import Cipher
 BRIDGE = "whatsapp_bridge"
 CLOUD = "whatsapp_cloud"
 MOST_CHANNELS = 100
+ACCOUNT = """
+SELECT id, business_id, base_url, secret_encrypted, tenant, account_id, settings FROM channel
+WHERE id = :id ORDER BY id LIMIT 1
+"""
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,15 @@ async def find_account(
     session: Session, channel_id: UUID, open_secret: Callable[[str], str]
 ) -> ChannelAccount:
     """Return a channel's account with its secret in the clear; never to be stored or logged."""
-    channel = (
-        await session.scalars(select(Channel).where(Channel.id == channel_id).order_by(Channel.id).limit(1))
-    ).one()
+    row = (await session.execute(text(ACCOUNT), {"id": channel_id})).one()
     return ChannelAccount(
-        channel_id=channel.id,
-        business_id=channel.business_id,
-        base_url=channel.base_url,
-        secret=open_secret(channel.secret_encrypted),
-        tenant=channel.tenant,
-        account_id=channel.account_id,
-        settings=channel.settings,
+        channel_id=row.id,
+        business_id=row.business_id,
+        base_url=row.base_url,
+        secret=open_secret(row.secret_encrypted),
+        tenant=row.tenant,
+        account_id=row.account_id,
+        settings=row.settings,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains import contacts
 from server.domains.messaging.inbox import StoredEvent
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.ports import ChannelEvent, EventKind
 
 SPOKEN = frozenset({EventKind.TEXT, EventKind.CHOICE})
@@ -53,7 +53,7 @@ async def note_told(
     return None
 
 
-async def note_refused(session: Session, message: Message) -> None:
+async def note_refused(session: Session, message: StoredMessage) -> None:
     """Note that a messenger refused a message because its customer wants no marketing."""
     contact_id = await session.scalar(text(CONTACT_OF), {"id": message.conversation_id})
     if contact_id is not None:

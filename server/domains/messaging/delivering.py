@@ -9,7 +9,7 @@ from uuid import UUID
 from server.db import Session
 from server.domains.messaging import own, queries, refusing, sendings, windows
 from server.domains.messaging.connecting import find_account
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.errors import ProviderBusyError, ProviderDownError, ProviderRefusedError
 from server.ports import ChannelAccount, DeliveryStatus, MessageChannel, Outgoing, OutgoingTemplate
 from server.queue import Account, EffectResult, Run, abandon_effect
@@ -100,7 +100,7 @@ async def _give_up(run: Run, parcel: Parcel, reason: str) -> None:
         await own.show(session, await get(session, parcel.message_id), DeliveryStatus.FAILED, reason)
 
 
-async def get(session: Session, message_id: UUID) -> Message:
+async def get(session: Session, message_id: UUID) -> StoredMessage:
     """Return a message of this run by our own id; LookupError where it is gone."""
     message = await queries.get_message(session, message_id)
     if message is None:

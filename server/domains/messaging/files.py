@@ -8,7 +8,8 @@ from server.db import Session
 from server.domains import media
 from server.domains.messaging import letters, queries
 from server.domains.messaging.connecting import find_account
-from server.domains.messaging.models import Channel, Message
+from server.domains.messaging.models import Channel
+from server.domains.messaging.stored import StoredMessage
 from server.queue import Changed, Run
 
 
@@ -62,5 +63,5 @@ async def ask_for_file_again(session: Session, media_id: UUID) -> UUID | None:
     return message.conversation_id
 
 
-def _show(session: Session, message: Message) -> None:
+def _show(session: Session, message: StoredMessage) -> None:
     session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))

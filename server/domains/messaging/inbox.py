@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy import Row, delete, func, select, text
 
 from server.db import Session
-from server.domains.messaging.models import Channel, InboxEvent
+from server.domains.messaging.models import InboxEvent
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,23 @@ class StoredEvent:
     reason: str | None
 
 
+EVENTS = """
+SELECT event.id, event.business_id, event.channel_id, channel.kind AS channel_kind, event.payload,
+       event.state, event.reason
+FROM inbox_event AS event JOIN channel ON channel.id = event.channel_id
+"""
+READ = f"{EVENTS} WHERE event.id = :id ORDER BY event.id LIMIT 1"
+NAMED = f"""
+{EVENTS} WHERE event.channel_id = :channel_id AND event.event_id = ANY (:event_ids)
+ORDER BY event.received_at, event.id LIMIT :limit
+"""
+LINK = "UPDATE inbox_event SET message_id = :message_id WHERE id = :id"
+CLOSE = """
+UPDATE inbox_event SET state = :state, reason = :reason, processed_at = now(),
+                       message_id = coalesce(:message_id, message_id)
+WHERE id = :id
+"""
+NOTE = "UPDATE inbox_event SET reason = :reason WHERE id = :id AND state = 'stored'"
 # What comes after this event in its chat: the order of a lane is the order of its jobs.
 WAITING = """
 SELECT event.id, event.business_id, event.channel_id, channel.kind AS channel_kind, event.payload,
@@ -56,9 +73,7 @@ FROM message WHERE message.id = :message_id AND inbox_event.business_id = messag
 
 async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
     """Return an event, or None once it was forgotten."""
-    row = (
-        await session.execute(_events().where(InboxEvent.id == event_id).order_by(InboxEvent.id).limit(1))
-    ).first()
+    row = (await session.execute(text(READ), {"id": event_id})).first()
     return None if row is None else _event(row)
 
 
@@ -79,36 +94,29 @@ async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int =
 
 async def list_events(session: Session, channel_id: UUID, event_ids: Sequence[str]) -> list[StoredEvent]:
     """Return those of these events of a channel that have come, by the provider's ids."""
-    rows = await session.execute(
-        _events()
-        .where(InboxEvent.channel_id == channel_id, InboxEvent.event_id.in_(event_ids))
-        .order_by(InboxEvent.received_at, InboxEvent.id)
-        .limit(len(event_ids))
-    )
-    return [_event(row) for row in rows]
+    names = {"channel_id": channel_id, "event_ids": list(event_ids), "limit": len(event_ids)}
+    return [_event(row) for row in await session.execute(text(NAMED), names)]
 
 
 async def link_message(session: Session, event_id: UUID, message_id: UUID) -> None:
     """Note which message an event became."""
-    await session.execute(update(InboxEvent).where(InboxEvent.id == event_id).values(message_id=message_id))
+    await session.execute(text(LINK), {"id": event_id, "message_id": message_id})
 
 
-async def close_event(session: Session, event_id: UUID, state: str, reason: str | None = None) -> None:
-    """Note that nothing more follows from an event; state is done, ignored or unreadable."""
-    await session.execute(
-        update(InboxEvent)
-        .where(InboxEvent.id == event_id)
-        .values(state=state, reason=reason, processed_at=func.now())
-    )
+async def close_event(
+    session: Session, event_id: UUID, state: str, reason: str | None = None, *, message_id: UUID | None = None
+) -> None:
+    """Note that nothing more follows from an event; state is done, ignored or unreadable.
+
+    `message_id` is the message that it became, or that it is about; without one what was noted stays.
+    """
+    told = {"id": event_id, "state": state, "reason": reason, "message_id": message_id}
+    await session.execute(text(CLOSE), told)
 
 
 async def note_event(session: Session, event_id: UUID, reason: str) -> None:
     """Note why an event waits: it is not dealt with, and its job may be run again."""
-    await session.execute(
-        update(InboxEvent)
-        .where(InboxEvent.id == event_id, InboxEvent.state == "stored")
-        .values(reason=reason)
-    )
+    await session.execute(text(NOTE), {"id": event_id, "reason": reason})
 
 
 async def close_answered(session: Session, message_id: UUID) -> None:
@@ -135,17 +143,5 @@ async def delete_old_events(session: Session, *, older_than: timedelta, limit: i
     return len(rows.all())
 
 
-def _events() -> Any:
-    return select(
-        InboxEvent.id,
-        InboxEvent.business_id,
-        InboxEvent.channel_id,
-        Channel.kind.label("channel_kind"),
-        InboxEvent.payload,
-        InboxEvent.state,
-        InboxEvent.reason,
-    ).join(Channel, Channel.id == InboxEvent.channel_id)
-
-
 def _event(row: Row[Any]) -> StoredEvent:
-    return StoredEvent(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+    return StoredEvent(*tuple(row))

@@ -23,6 +23,7 @@ from server.domains.messaging.rules import (
     way_of,
     why_set_aside,
 )
+from server.domains.messaging.stored import StoredMessage
 from server.domains.messaging.syncing import ask_for_changed_templates
 from server.log import get_logger
 from server.ports import ChannelEvent, DeliveryStatus, EventKind, MessageChannel
@@ -117,8 +118,7 @@ async def _take_receipt(
         return
     refused = read_report(event.details)
     await own.fold(session, message, event.status, event.details.get("reason"), refused)
-    await inbox.link_message(session, stored.id, message.id)
-    await inbox.close_event(session, stored.id, "done")
+    await inbox.close_event(session, stored.id, "done", message_id=message.id)
 
 
 async def _take_consent(session: Session, stored: StoredEvent, event: ChannelEvent) -> None:
@@ -137,40 +137,34 @@ async def _take_own(
     if ours is None and event.text:
         ours = await own.find_unconfirmed(session, conversation_id, event.text)
     if ours is None:
-        message_id = await _store(session, stored, event, conversation_id, channel)
+        ours = await _store(session, stored, event, conversation_id, channel)
         if is_takeover(event):
             await takeover.hand_to_person(session, conversation_id, PauseReason.PHONE)
-        typed = await queries.get_message(session, message_id)
-        if typed is not None and not is_history(event):
-            await announcing.tell_outgoing(session, typed)
+        if not is_history(event):
+            await announcing.tell_outgoing(session, ours)
     else:
-        message_id = ours.id
         await own.learn_provider_id(session, ours, event.provider_id, channel)
-    await inbox.link_message(session, stored.id, message_id)
-    await inbox.close_event(session, stored.id, "done")
+    await inbox.close_event(session, stored.id, "done", message_id=ours.id)
 
 
 async def _take_customer(
     session: Session, stored: StoredEvent, event: ChannelEvent, channel: MessageChannel
 ) -> Question | None:
     conversation_id = await _conversation(session, stored, event)
+    message = await _store(session, stored, event, conversation_id, channel)
     if not is_history(event):
-        await queries.touch_session(session, stored.business_id, conversation_id)
-    message_id = await _store(session, stored, event, conversation_id, channel)
-    await inbox.link_message(session, stored.id, message_id)
-    message = await queries.get_message(session, message_id)
-    if message is not None and not is_history(event):
         await announcing.tell_incoming(session, message)
-    if message is None or not event.may_be_answered:
-        await inbox.close_event(session, stored.id, "done")
+    if not event.may_be_answered:
+        await inbox.close_event(session, stored.id, "done", message_id=message.id)
         return None
+    await inbox.link_message(session, stored.id, message.id)
     return Question(
         event_id=stored.id,
         business_id=stored.business_id,
         channel_id=stored.channel_id,
         channel_kind=stored.channel_kind,
         conversation_id=conversation_id,
-        message_id=message_id,
+        message_id=message.id,
         position=message.position,
         kind=event.kind,
         address=customer_of(event).address,
@@ -192,6 +186,7 @@ async def _conversation(session: Session, stored: StoredEvent, event: ChannelEve
         address=customer.address,
         keeps_address=event.from_us or is_history(event),
         at=event.sent_at if is_history(event) else None,
+        in_session=not (event.from_us or is_history(event)),
     )
 
 
@@ -201,7 +196,7 @@ async def _store(
     event: ChannelEvent,
     conversation_id: UUID,
     channel: MessageChannel,
-) -> UUID:
+) -> StoredMessage:
     new = await queries.insert_message(
         session,
         Said(
@@ -221,14 +216,15 @@ async def _store(
     )
     session.outbox.append(Changed(stored.business_id, "conversation", conversation_id))
     if new is not None:
-        message_id, has_early = new
+        message, has_early = new
         await media.expect(
-            session, stored.business_id, message_id, kind=event.kind.value, details=event.details
+            session, stored.business_id, message.id, kind=event.kind.value, details=event.details
         )
         if has_early:
             await make_early_changes(session, channel, stored, event.provider_id)
-        return message_id
+            return await queries.get_message(session, message.id) or message
+        return message
     known = await queries.find_message(session, stored.channel_id, event.provider_id)
     if known is None:
         raise LookupError("a message that is stored already cannot be seen")
-    return known.id
+    return known

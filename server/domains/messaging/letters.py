@@ -17,10 +17,10 @@ from server import clock
 from server.db import Session
 from server.domains import media
 from server.domains.messaging import queries, sendings, takeover
-from server.domains.messaging.models import Message
 from server.domains.messaging.queries import Said
 from server.domains.messaging.refusing import is_capped_still
 from server.domains.messaging.rules import PauseReason, message_key
+from server.domains.messaging.stored import StoredMessage
 from server.errors import BadInputError
 from server.ports import ButtonValue, DeliveryStatus, EventKind
 from server.queue import Changed, EffectState, catalog, enqueue, find_effect, own_jobs
@@ -130,7 +130,7 @@ async def ask_to_send(session: Session, letter: Letter) -> UUID:
     known = await _find_asked(session, letter)
     if known is not None:
         return known
-    message_id = await queries.insert_reply(session, await _said(session, letter, target))
+    message_id = (await queries.insert_reply(session, await _said(session, letter, target))).id
     await sendings.name_effect(session, message_id, message_key(message_id, 1))
     if letter.media_id is not None and await media.attach(session, letter.media_id, message_id) is None:
         raise media_missing()
@@ -196,7 +196,7 @@ async def mark_sent(session: Session, business_id: int, message_id: UUID) -> boo
     return await own_jobs.settle(session, business_id, message.effect_key, EffectState.CONFIRMED)
 
 
-def is_letter(message: Message) -> bool:
+def is_letter(message: StoredMessage) -> bool:
     """Tell whether somebody asked for a message; an answer belongs to the event that it answers."""
     return (message.effect_key or "").startswith("message:")
 
@@ -321,7 +321,7 @@ async def _enqueue(session: Session, target: Row[Any], message_id: UUID, *, trie
     session.outbox.append(Changed(target.business_id, "conversation", target.id))
 
 
-async def _lock_own(session: Session, business_id: int, message_id: UUID) -> Message | None:
+async def _lock_own(session: Session, business_id: int, message_id: UUID) -> StoredMessage | None:
     message = await queries.get_message(session, message_id)
     if message is None or message.business_id != business_id:
         return None

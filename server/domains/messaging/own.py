@@ -13,7 +13,6 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains.messaging import announcing, inbox, queries, refusing, sendings
 from server.domains.messaging.changing import make_own_early_changes
-from server.domains.messaging.models import Message
 from server.domains.messaging.refusing import Refused
 from server.domains.messaging.rules import (
     DOUBT,
@@ -22,6 +21,7 @@ from server.domains.messaging.rules import (
     receipt_event_ids,
     status_of_effect,
 )
+from server.domains.messaging.stored import StoredMessage
 from server.ports import DeliveryStatus, MessageChannel
 from server.queue import (
     Changed,
@@ -90,7 +90,7 @@ async def lock_conversation_of(session: Session, event: inbox.StoredEvent, provi
         await queries.lock_conversation(session, conversation_id)
 
 
-async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str) -> Message | None:
+async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str) -> StoredMessage | None:
     """Return the message of ours that a provider's id names, also when only its effect knows the id."""
     message = await queries.find_message(session, event.channel_id, provider_id)
     if message is not None:
@@ -107,7 +107,7 @@ async def find_own(session: Session, event: inbox.StoredEvent, provider_id: str)
     return None if message_id is None else await queries.get_message(session, message_id)
 
 
-async def find_by_key(session: Session, event: inbox.StoredEvent, key: str) -> Message | None:
+async def find_by_key(session: Session, event: inbox.StoredEvent, key: str) -> StoredMessage | None:
     """Return the message of ours on this channel that went out, or may have, under an effect's key."""
     message = await sendings.get_sending(session, key)
     if message is None or message.channel_id != event.channel_id or message.provider_id is not None:
@@ -115,7 +115,7 @@ async def find_by_key(session: Session, event: inbox.StoredEvent, key: str) -> M
     return message
 
 
-async def find_unconfirmed(session: Session, conversation_id: UUID, written: str) -> Message | None:
+async def find_unconfirmed(session: Session, conversation_id: UUID, written: str) -> StoredMessage | None:
     """Return a message of ours with this text of which nobody knows yet whether it was sent."""
     message_id = await session.scalar(text(BY_TEXT), {"conversation_id": conversation_id, "text": written})
     return None if message_id is None else await queries.get_message(session, message_id)
@@ -123,7 +123,7 @@ async def find_unconfirmed(session: Session, conversation_id: UUID, written: str
 
 async def fold(
     session: Session,
-    message: Message,
+    message: StoredMessage,
     told: DeliveryStatus,
     reason: str | None = None,
     refused: Refused | None = None,
@@ -147,13 +147,16 @@ async def fold(
         await queries.mark_needs_person(session, message.conversation_id)
 
 
-async def show(session: Session, message: Message, told: DeliveryStatus, reason: str | None = None) -> None:
+async def show(
+    session: Session, message: StoredMessage, told: DeliveryStatus, reason: str | None = None
+) -> None:
     """Fold into a message of ours what is known already of its sending, and proves nothing new."""
     before = DeliveryStatus(message.status)
     now = folded(before, told)
     if now is not before:
         is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
-        await queries.update_status(session, message.id, now, reason if is_explained else None)
+        message.status, message.status_reason = now.value, reason if is_explained else None
+        await queries.update_status(session, message.id, now, message.status_reason)
         await announcing.tell_status(session, message, before, now, reason)
     session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))
 
@@ -161,7 +164,7 @@ async def show(session: Session, message: Message, told: DeliveryStatus, reason:
 async def fold_result(
     session: Session,
     channel: MessageChannel,
-    message: Message,
+    message: StoredMessage,
     result: EffectResult,
     refused: Refused | None = None,
 ) -> None:
@@ -177,7 +180,7 @@ async def fold_result(
     await fold(session, message, status_of_effect(result.state), result.reason, refused)
 
 
-async def _ask_later(session: Session, message: Message) -> None:
+async def _ask_later(session: Session, message: StoredMessage) -> None:
     found = None if message.effect_key is None else await find_effect(session, message.effect_key)
     if message.effect_key is not None and found is not None:
         doubt = catalog.ReplyDoubted(message.effect_key, found.tries)
@@ -185,7 +188,7 @@ async def _ask_later(session: Session, message: Message) -> None:
 
 
 async def learn_provider_id(
-    session: Session, message: Message, provider_id: str, channel: MessageChannel
+    session: Session, message: StoredMessage, provider_id: str, channel: MessageChannel
 ) -> None:
     """Store the provider's id of a message of ours, which was sent; fold what was reported under it before.
 
@@ -199,6 +202,7 @@ async def learn_provider_id(
     mistaken = await queries.find_message(session, message.channel_id, provider_id)
     if mistaken is not None:
         await _replace(session, mistaken, message)
+    message.provider_id = provider_id
     await queries.name_message(session, message.id, provider_id)
     await fold(session, message, DeliveryStatus.SENT)
     await make_own_early_changes(session, channel, message, provider_id)
@@ -207,11 +211,10 @@ async def learn_provider_id(
         if report.status is not None:
             refused = refusing.read_report(report.details)
             await fold(session, message, report.status, report.details.get("reason"), refused)
-            await inbox.link_message(session, event.id, message.id)
-            await inbox.close_event(session, event.id, "done")
+            await inbox.close_event(session, event.id, "done", message_id=message.id)
 
 
-async def _replace(session: Session, mistaken: Message, ours: Message) -> None:
+async def _replace(session: Session, mistaken: StoredMessage, ours: StoredMessage) -> None:
     names = {"ours": ours.id, "mistaken": mistaken.id}
     await session.execute(text(TAKE_OVER_EVENTS), names)
     await session.execute(text(TAKE_OVER_CHANGES), names)

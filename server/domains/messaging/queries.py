@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+import orjson
+from sqlalchemy import Row, func, text, update
 
 from server.db import Session
 from server.domains.messaging import announcing
-from server.domains.messaging.models import Conversation, ConversationSession, EarlyChange, Message
+from server.domains.messaging.models import Conversation
+from server.domains.messaging.stored import COLUMNS, StoredMessage, message_of
 from server.ports import DeliveryStatus
 
 
@@ -39,14 +40,22 @@ class Said:
     sent_at: datetime | None = None
 
 
+SAID = ", ".join(one.name for one in fields(Said))
+SAID_VALUES = ", ".join(f":{one.name}" for one in fields(Said))
 # `updated` is locked by this statement, so what is stored in a conversation commits in its order.
 OPEN_CONVERSATION = """
-INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
-VALUES (:business_id, :channel_id, :contact_id, :address, least(cast(:at AS timestamptz), now()))
-ON CONFLICT (channel_id, contact_id) DO UPDATE
-SET address = CASE WHEN :keeps_address THEN conversation.address ELSE excluded.address END,
-    last_message_at = greatest(conversation.last_message_at, excluded.last_message_at)
-RETURNING id
+WITH opened AS (
+    INSERT INTO conversation (business_id, channel_id, contact_id, address, last_message_at)
+    VALUES (:business_id, :channel_id, :contact_id, :address, least(cast(:at AS timestamptz), now()))
+    ON CONFLICT (channel_id, contact_id) DO UPDATE
+    SET address = CASE WHEN :keeps_address THEN conversation.address ELSE excluded.address END,
+        last_message_at = greatest(conversation.last_message_at, excluded.last_message_at)
+    RETURNING id, business_id
+), touched AS (
+    INSERT INTO conversation_session (business_id, conversation_id)
+    SELECT business_id, id FROM opened WHERE :in_session
+    ON CONFLICT (conversation_id) WHERE closed_at IS NULL DO UPDATE SET last_activity_at = now())
+SELECT id FROM opened
 """
 # A customer's message that was stored and not dealt with, with all that answering it takes.
 QUESTION = """
@@ -63,12 +72,44 @@ ORDER BY event.id LIMIT 1
 LOCK_PROVIDER_ID = "SELECT pg_advisory_xact_lock(hashtextextended(:channel || ' ' || :provider_id, 0))"
 LOCK = "SELECT id FROM conversation WHERE id = :id ORDER BY id LIMIT 1 FOR UPDATE"
 LOCK_LIVE = "SELECT id FROM conversation WHERE id = live_conversation(:id) ORDER BY id LIMIT 1 FOR UPDATE"
+# Of a channel's message that is stored already there is none.
+INSERT_MESSAGE = f"""
+WITH new AS (
+    INSERT INTO message ({SAID}) VALUES ({SAID_VALUES})
+    ON CONFLICT (business_id, channel_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING
+    RETURNING {COLUMNS})
+SELECT {COLUMNS}, EXISTS (
+    SELECT FROM early_change AS early
+    WHERE early.business_id = new.business_id AND early.channel_id = new.channel_id
+      AND early.target_id = new.provider_id) AS has_early
+FROM new
+"""  # noqa: S608 -- composed of constants
+INSERT_REPLY = f"""
+INSERT INTO message ({SAID}) VALUES ({SAID_VALUES}) RETURNING {COLUMNS}
+"""  # noqa: S608 -- the same
+GET_MESSAGE = f"SELECT {COLUMNS} FROM message WHERE id = :id ORDER BY id LIMIT 1"  # noqa: S608 -- the same
+FIND_MESSAGE = f"""
+SELECT {COLUMNS} FROM message WHERE channel_id = :channel_id AND provider_id = :provider_id
+ORDER BY id LIMIT 1
+"""  # noqa: S608 -- the same
+FIND_REPLY = f"""
+SELECT {COLUMNS} FROM message WHERE answers_message_id = :id ORDER BY id LIMIT 1
+"""  # noqa: S608 -- the same
+NAME_MESSAGE = "UPDATE message SET provider_id = :provider_id WHERE id = :id"
+UPDATE_STATUS = """
+UPDATE message SET status = :status, status_reason = :reason, status_at = now() WHERE id = :id
+"""
+DELETE_MESSAGE = "DELETE FROM message WHERE id = :id"
+QUEUE_AGAIN = """
+UPDATE message SET status = 'queued', status_reason = NULL, status_at = now()
+WHERE id = :id AND status = 'failed'
+"""
 MARK_GIVEN_UP = """
 UPDATE message SET details = details || '{"given_up": true}' WHERE id = :id AND NOT details ? 'given_up'
 """
 
 
-async def open_conversation(
+async def open_conversation(  # noqa: PLR0913 -- what a conversation is opened by
     session: Session,
     business_id: int,
     *,
@@ -76,11 +117,13 @@ async def open_conversation(
     contact_id: UUID,
     address: str,
     keeps_address: bool,
-    at: datetime | None,
+    at: datetime | None = None,
+    in_session: bool = False,
 ) -> UUID:
     """Return the contact's one conversation on a channel, made if there is none, and lock it.
 
     `at` is when it was said, None for now. An address that is kept is replaced only if there was none.
+    `in_session` opens the conversation's session, or notes that it goes on.
     """
     conversation_id: UUID = (
         await session.execute(
@@ -92,23 +135,11 @@ async def open_conversation(
                 "address": address,
                 "keeps_address": keeps_address,
                 "at": at,
+                "in_session": in_session,
             },
         )
     ).scalar_one()
     return conversation_id
-
-
-async def touch_session(session: Session, business_id: int, conversation_id: UUID) -> None:
-    """Open the conversation's session, or note that it goes on."""
-    await session.execute(
-        upsert(ConversationSession)
-        .values(business_id=business_id, conversation_id=conversation_id)
-        .on_conflict_do_update(
-            index_elements=[ConversationSession.conversation_id],
-            index_where=ConversationSession.closed_at.is_(None),
-            set_={"last_activity_at": func.now()},
-        )
-    )
 
 
 async def lock_conversation(session: Session, conversation_id: UUID) -> None:
@@ -127,45 +158,24 @@ async def lock_provider_id(session: Session, channel_id: UUID, provider_id: str)
     await session.execute(text(LOCK_PROVIDER_ID), names)
 
 
-async def insert_message(session: Session, said: Said) -> tuple[UUID, bool] | None:
-    """Store a message; return its id and whether changes of it came early.
+async def insert_message(session: Session, said: Said) -> tuple[StoredMessage, bool] | None:
+    """Store a message; return it and whether changes of it came early.
 
     None when the channel's message of that id is stored already.
     """
-    early = exists().where(
-        EarlyChange.business_id == said.business_id,
-        EarlyChange.channel_id == said.channel_id,
-        EarlyChange.target_id == said.provider_id,
-    )
-    row = await session.execute(
-        upsert(Message)
-        .values(**_values(said))
-        .on_conflict_do_nothing(
-            index_elements=[Message.business_id, Message.channel_id, Message.provider_id],
-            index_where=Message.provider_id.is_not(None),
-        )
-        .returning(Message.id, early.label("has_early"))
-    )
-    found = row.first()
-    return None if found is None else (found.id, found.has_early)
+    row = (await session.execute(text(INSERT_MESSAGE), _values(said))).first()
+    return None if row is None else (StoredMessage(*tuple(row)[:-1]), row.has_early)
 
 
-async def insert_reply(session: Session, said: Said) -> UUID:
+async def insert_reply(session: Session, said: Said) -> StoredMessage:
     """Store an answer; a message that is answered already is a bug and raises IntegrityError."""
-    message_id: UUID = (
-        await session.execute(insert(Message).values(**_values(said)).returning(Message.id))
-    ).scalar_one()
-    return message_id
+    return StoredMessage(*tuple((await session.execute(text(INSERT_REPLY), _values(said))).one()))
 
 
-async def find_message(session: Session, channel_id: UUID, provider_id: str) -> Message | None:
+async def find_message(session: Session, channel_id: UUID, provider_id: str) -> StoredMessage | None:
     """Return a channel's message by the provider's id."""
-    return await session.scalar(
-        select(Message)
-        .where(Message.channel_id == channel_id, Message.provider_id == provider_id)
-        .order_by(Message.id)
-        .limit(1)
-    )
+    names = {"channel_id": channel_id, "provider_id": provider_id}
+    return message_of((await session.execute(text(FIND_MESSAGE), names)).first())
 
 
 async def find_question(session: Session, event_id: UUID) -> Row[Any] | None:
@@ -178,57 +188,41 @@ async def mark_given_up(session: Session, message_id: UUID) -> None:
     await session.execute(text(MARK_GIVEN_UP), {"id": message_id})
 
 
-async def get_message(session: Session, message_id: UUID) -> Message | None:
+async def get_message(session: Session, message_id: UUID) -> StoredMessage | None:
     """Return a message by our own id."""
-    return await session.get(Message, message_id)
+    return message_of((await session.execute(text(GET_MESSAGE), {"id": message_id})).first())
 
 
 async def name_message(session: Session, message_id: UUID, provider_id: str) -> None:
     """Store the provider's id of a message of ours."""
-    await session.execute(update(Message).where(Message.id == message_id).values(provider_id=provider_id))
+    await session.execute(text(NAME_MESSAGE), {"id": message_id, "provider_id": provider_id})
 
 
 async def update_status(
     session: Session, message_id: UUID, status: DeliveryStatus, reason: str | None
 ) -> None:
     """Store how far a message of ours came."""
-    await session.execute(
-        update(Message)
-        .where(Message.id == message_id)
-        .values(status=status.value, status_reason=reason, status_at=func.now())
-    )
+    await session.execute(text(UPDATE_STATUS), {"id": message_id, "status": status.value, "reason": reason})
 
 
 async def delete_message(session: Session, message_id: UUID) -> None:
     """Delete a message that never was one."""
-    await session.execute(delete(Message).where(Message.id == message_id))
+    await session.execute(text(DELETE_MESSAGE), {"id": message_id})
 
 
-async def find_reply(session: Session, message_id: UUID) -> Message | None:
+async def find_reply(session: Session, message_id: UUID) -> StoredMessage | None:
     """Return the answer that was drafted for a message, whatever became of it."""
-    return await session.scalar(
-        select(Message).where(Message.answers_message_id == message_id).order_by(Message.id).limit(1)
-    )
+    return message_of((await session.execute(text(FIND_REPLY), {"id": message_id})).first())
 
 
-async def lock_reply(session: Session, message_id: UUID) -> Message | None:
+async def lock_reply(session: Session, message_id: UUID) -> StoredMessage | None:
     """Return the answer that was drafted for a message, and let no one else change it meanwhile."""
-    return await session.scalar(
-        select(Message)
-        .where(Message.answers_message_id == message_id)
-        .order_by(Message.id)
-        .limit(1)
-        .with_for_update()
-    )
+    return message_of((await session.execute(text(FIND_REPLY + " FOR UPDATE"), {"id": message_id})).first())
 
 
 async def queue_again(session: Session, message_id: UUID) -> None:
     """Show a reply that had been given up as waiting to be sent."""
-    await session.execute(
-        update(Message)
-        .where(Message.id == message_id, Message.status == "failed")
-        .values(status="queued", status_reason=None, status_at=func.now())
-    )
+    await session.execute(text(QUEUE_AGAIN), {"id": message_id})
 
 
 async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
@@ -249,4 +243,5 @@ async def mark_needs_person(session: Session, conversation_id: UUID) -> None:
 
 
 def _values(said: Said) -> dict[str, Any]:
-    return vars(said) | {"details": dict(said.details), "sources": list(said.sources)}
+    written = {"details": orjson.dumps(dict(said.details)), "sources": orjson.dumps(list(said.sources))}
+    return vars(said) | {name: value.decode() for name, value in written.items()}

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from server.db import Session
 from server.domains.messaging.consents import note_refused
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.errors import ProviderRefusedError, Refusal
 from server.ports import DeliveryStatus
 
@@ -50,18 +50,18 @@ def read_report(details: Mapping[str, Any]) -> Refused:
     return Refused(meaning, str(details.get("code") or ""))
 
 
-def calls_person(message: Message, refused: Refused | None) -> bool:
+def calls_person(message: StoredMessage, refused: Refused | None) -> bool:
     """Tell whether a person has to look at a message that did not arrive: a customer waits for an answer."""
     return refused is None or refused.meaning not in CALLS_NOBODY or message.answers_message_id is not None
 
 
-def is_capped_still(message: Message, now: datetime) -> bool:
+def is_capped_still(message: StoredMessage, now: datetime) -> bool:
     """Tell whether a message failed by a cap of Meta's that may still be on."""
     is_capped = message.status == DeliveryStatus.FAILED and message.details.get("refusal") == Refusal.CAPPED
     return is_capped and now < message.status_at + CAPPED_FOR
 
 
-async def follow(session: Session, message: Message, refused: Refused) -> None:
+async def follow(session: Session, message: StoredMessage, refused: Refused) -> None:
     """Write down what a refusal means for the message's conversation and contact; twice changes nothing."""
     if refused.meaning is Refusal.OTHER:
         return

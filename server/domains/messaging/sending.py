@@ -11,8 +11,9 @@ from server.db import Session
 from server.domains import contacts, media
 from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver
-from server.domains.messaging.models import Channel, Conversation, Message
+from server.domains.messaging.models import Channel, Conversation
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
+from server.domains.messaging.stored import StoredMessage
 from server.log import get_logger
 from server.ports import (
     ButtonKind,
@@ -107,7 +108,7 @@ async def give_up_letter(session: Session, message_id: UUID, given_up: GivenUp) 
     await own.show(session, message, told, NOBODY_KNOWS if is_unknown else reason)
 
 
-async def _parcel(session: Session, message: Message, effect_key: str) -> Parcel:
+async def _parcel(session: Session, message: StoredMessage, effect_key: str) -> Parcel:
     conversation = await session.get_one(Conversation, message.conversation_id)
     channel = await session.get_one(Channel, message.channel_id)
     return Parcel(
@@ -120,7 +121,7 @@ async def _parcel(session: Session, message: Message, effect_key: str) -> Parcel
     )
 
 
-def _outgoing(message: Message) -> Outgoing:
+def _outgoing(message: StoredMessage) -> Outgoing:
     """Return a stored message as a channel sends it."""
     words, details = message.text or "", message.details
     match EventKind(message.kind):
@@ -132,7 +133,7 @@ def _outgoing(message: Message) -> Outgoing:
             return OutgoingText(words, message.quoted_provider_id)
 
 
-def _template(message: Message) -> OutgoingTemplate:
+def _template(message: StoredMessage) -> OutgoingTemplate:
     used = message.details["template"]
     return OutgoingTemplate(
         name=used["name"],
@@ -149,7 +150,7 @@ def _template(message: Message) -> OutgoingTemplate:
     )
 
 
-def _with_file(message: Message, file: media.MediaFile, stored: StoredFile) -> Outgoing:
+def _with_file(message: StoredMessage, file: media.MediaFile, stored: StoredFile) -> Outgoing:
     """Return a message with its file, whose bytes are read as they go."""
     is_template = message.kind == EventKind.TEMPLATE.value
     attached = OutgoingMedia(

@@ -26,7 +26,7 @@ async def process_event(run: Run, event_id: UUID, toolboxes: assistant.Toolboxes
     """
     async with run.step() as session:
         question = await take(session, run.outside.channels, event_id)
-        quiet_left_s = await inbox.quiet_left_s(session, event_id, QUIET)
+        quiet_left_s = await inbox.quiet_left_s(session, event_id, QUIET) if question else 0.0
     if question is not None:
         await asyncio.sleep(quiet_left_s)
         await answer(run, question, toolboxes)

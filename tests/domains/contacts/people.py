@@ -81,8 +81,8 @@ class Town:
                 address=who.address,
                 keeps_address=False,
                 at=None,
+                in_session=True,
             )
-            await queries.touch_session(session, BUSINESS, conversation_id)
             await queries.insert_message(session, self._said(conversation_id, words, channel, "in"))
         self.written += 1
         return contact_id
