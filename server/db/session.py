@@ -150,11 +150,13 @@ class Database:
         *business_ids: int,
         credentials: Sequence[str] = (),
         user_id: UUID | None = None,
+        last: str = "",
     ) -> AsyncIterator[Session]:
         """Open a transaction that sees these businesses, commit it, then announce its outbox.
 
         `credentials` are digests of secrets whose own rows may be found before a business is
-        known. Raises StoreUnavailableError when PostgreSQL is away or does not answer in time.
+        known. `last` is a statement that goes with the commit, which is not made if it raises. Raises
+        StoreUnavailableError when PostgreSQL is away or does not answer in time.
         """
         session = Session(self._engine, expire_on_commit=False)
         session.outbox = []
@@ -162,7 +164,7 @@ class Database:
             async with session:
                 begin = tenancy.begin_statement(business_ids, credentials, user_id)
                 session.driver = await _carrier_of(session)
-                async with _begun(session.driver, begin):
+                async with _begun(session.driver, begin, last):
                     yield session
                     if session.new or session.dirty or session.deleted:
                         await session.flush()
@@ -257,7 +259,7 @@ async def _carrier_of(session: Session) -> asyncpg.Connection:
 
 
 @asynccontextmanager
-async def _begun(connection: asyncpg.Connection, begin: str) -> AsyncIterator[None]:
+async def _begun(connection: asyncpg.Connection, begin: str, last: str = "") -> AsyncIterator[None]:
     """Commit what the block does on a connection, or take it back."""
     await connection.execute(begin)
     try:
@@ -266,7 +268,12 @@ async def _begun(connection: asyncpg.Connection, begin: str) -> AsyncIterator[No
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
         raise
-    await connection.execute("COMMIT")
+    try:
+        await connection.execute(f"{last}; COMMIT" if last else "COMMIT")
+    except asyncpg.PostgresError:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+        raise
 
 
 def _refuse_unfit(dbapi_connection: DBAPIConnection, _record: object, _proxy: object) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import orjson
 
 from server.clock import monotonic_s
@@ -171,11 +172,15 @@ class Run:
         It sees the job's own business unless others are named. Raises LeaseLostError, and
         writes nothing, once another run may have taken over.
         """
-        async with self._transaction(business_ids) as session:
-            yield session
-            if await (await driver_of(session)).fetchval(statements.FENCE, self.job_id, self.token) is None:
-                count_fenced(Write.STEP)
-                raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}")
+        fence = statements.fence(self.job_id, self.token)
+        try:
+            async with self._transaction(business_ids, last=fence) as session:
+                yield session
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != statements.LEASE_GONE:
+                raise
+            count_fenced(Write.STEP)
+            raise LeaseLostError(f"{self.job_id} is no longer held by token {self.token}") from error
 
     @asynccontextmanager
     async def completing(self, *business_ids: int) -> AsyncIterator[Session]:
@@ -191,9 +196,9 @@ class Run:
         self.completed = True
 
     @asynccontextmanager
-    async def _transaction(self, business_ids: tuple[int, ...]) -> AsyncIterator[Session]:
+    async def _transaction(self, business_ids: tuple[int, ...], *, last: str = "") -> AsyncIterator[Session]:
         own = () if self.business_id is None else (self.business_id,)
-        async with self.database.transaction(*(business_ids or own)) as session:
+        async with self.database.transaction(*(business_ids or own), last=last) as session:
             yield session
 
     @asynccontextmanager

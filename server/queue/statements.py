@@ -105,11 +105,8 @@ FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.tok
 RETURNING job_attempt.job_id, job_attempt.token
 """  # noqa: S608 -- composed of constants
 
-# The fence: true while this run holds its lease, and locked until the writes beside it commit.
-FENCE = f"""
-SELECT 1 FROM job
-WHERE id = $1 AND token = $2 AND {STILL_RUNS} AND lease_until > clock_timestamp() FOR SHARE
-"""  # noqa: S608 -- composed of constants
+# What `hold_lease` raises once the lease is gone (migration 0019).
+LEASE_GONE = "PS001"
 
 # What is done never becomes less: a number that fell would be a miscount. Nor does the bar, though a total
 # may grow.
@@ -323,3 +320,9 @@ ORDER BY dispatched_at LIMIT $2
 """
 
 MARK_SEEN = "UPDATE job SET dispatched_at = now() WHERE id = ANY($1::text[]) AND state = 'ready'"
+
+
+def fence(job_id: str, token: int) -> str:
+    """Return what lets a run's transaction commit only while it holds its lease; it goes with the COMMIT."""
+    quoted = job_id.replace("'", "''")
+    return f"SELECT hold_lease('{quoted}', {token})"

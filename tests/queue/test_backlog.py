@@ -64,7 +64,6 @@ ASKED = {
     "next in lanes": (statements.NEXT_IN_LANES, "'{lane 1,lane 2}'"),
     "claim": (statements.CLAIM, "'{none-1,none-2}', 15, 'a worker'"),
     "renew": (statements.RENEW, "'{none-1,none-2}', '{1,1}', 15"),
-    "fence": (statements.FENCE, "'none', 1"),
     "claim of": (statements.CLAIM_OF, "'none', 1"),
     "progress": (statements.PROGRESS, "'none', 1, '{}', 1, 1"),
     "checkpoint": (statements.CHECKPOINT, "'none', 1, '{}'"),

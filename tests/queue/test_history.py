@@ -32,7 +32,6 @@ STATEMENTS: Mapping[str, tuple[str, list[Any]]] = {
     "claim": (statements.CLAIM, [["old-6-1", "old-6-2"], 30.0, "worker"]),
     "renew": (statements.RENEW, [["old-6-1"], [1], 30.0]),
     "end": (statements.END, [["old-6-1"], [1], ["done"], [None], [None], [0]]),
-    "fence": (statements.FENCE, ["old-6-1", 1]),
     "next in lanes": (statements.NEXT_IN_LANES, [["lane"]]),
     "dispatch again": (statements.DISPATCH_AGAIN, [["old-6-1"]]),
     "dispatch due": (statements.DISPATCH_DUE, [["default"], [100], 2000, 1000]),
