@@ -26,14 +26,20 @@ SYSTEM = "system"
 ACTIVITIES = ("created", "stage", "note", "details", "form", "import", "merged", "parted", "consent")
 
 TOUCH = """
-INSERT INTO lead (business_id, contact_id, source, stage_id)
-SELECT contact.business_id, contact.id, :source, (
-    SELECT id FROM lead_stage
-    WHERE business_id = contact.business_id AND sort = 'open' AND archived_at IS NULL
-    ORDER BY place, id LIMIT 1)
-FROM contact WHERE contact.id = :contact_id
-ON CONFLICT (contact_id) DO UPDATE SET last_contact_at = greatest(lead.last_contact_at, now())
-RETURNING id, business_id, stage_id, xmax = 0 AS is_new
+WITH touched AS (
+    INSERT INTO lead (business_id, contact_id, source, stage_id)
+    SELECT contact.business_id, contact.id, :source, (
+        SELECT id FROM lead_stage
+        WHERE business_id = contact.business_id AND sort = 'open' AND archived_at IS NULL
+        ORDER BY place, id LIMIT 1)
+    FROM contact WHERE contact.id = :contact_id
+    ON CONFLICT (contact_id) DO UPDATE SET last_contact_at = greatest(lead.last_contact_at, now())
+    RETURNING id, business_id, contact_id, stage_id, source, xmax = 0 AS is_new
+), noted AS (
+    INSERT INTO lead_activity (business_id, contact_id, kind, actor, data)
+    SELECT business_id, contact_id, 'created', :actor, jsonb_build_object('source', source)
+    FROM touched WHERE is_new)
+SELECT id, business_id, stage_id, is_new FROM touched
 """
 FIND = """
 SELECT lead.id, lead.business_id, lead.stage_id, stage.name AS stage FROM lead
@@ -273,14 +279,14 @@ async def record(
 
 
 async def _touch(session: Session, contact_id: UUID, source: str, actor: str) -> tuple[UUID, bool]:
-    row = (await session.execute(text(TOUCH), {"contact_id": contact_id, "source": source})).first()
+    told = {"contact_id": contact_id, "source": source, "actor": actor}
+    row = (await session.execute(text(TOUCH), told)).first()
     if row is None:
         raise BadInputError("no_such_contact", "There is no such contact.")
     if row.stage_id is None:
         first = pipeline.first_of(await pipeline.open_stages(session, row.business_id))
         await session.execute(text(MOVE), {"contact_id": contact_id, "stage_id": first.id})
     if row.is_new:
-        await record(session, contact_id, "created", actor, data={"source": source})
         await _emit(
             session, row.business_id, lead_events.created(row.business_id, row.id, contact_id, source)
         )

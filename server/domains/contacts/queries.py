@@ -38,6 +38,7 @@ JOIN contact_identity AS identity ON identity.business_id = :business_id
  AND identity.kind = told.kind AND identity.value = told.value
 """
 INSERT_CONTACT = "INSERT INTO contact (business_id, name) VALUES (:business_id, :name) RETURNING id"
+DELETE_CONTACT = "DELETE FROM contact WHERE id = :id"
 ATTACH = """
 INSERT INTO contact_identity (business_id, contact_id, kind, value)
 SELECT :business_id, :contact_id, told.kind, told.value
@@ -122,6 +123,11 @@ async def insert_contact(session: Session, business_id: int, name: str | None) -
         await session.execute(text(INSERT_CONTACT), {"business_id": business_id, "name": name})
     ).scalar_one()
     return contact_id
+
+
+async def delete_contact(session: Session, contact_id: UUID) -> None:
+    """Delete a contact that this transaction made and nobody needs."""
+    await session.execute(text(DELETE_CONTACT), {"id": contact_id})
 
 
 async def attach_names(

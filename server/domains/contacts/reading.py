@@ -81,8 +81,14 @@ JOIN channel ON channel.id = conversation.channel_id
 WHERE conversation.contact_id = :contact_id
 ORDER BY conversation.last_message_at DESC, conversation.id LIMIT 20
 """
-NOTES = """
-SELECT text FROM lead_activity WHERE contact_id = :contact_id AND kind = 'note' ORDER BY position DESC LIMIT 5
+DESCRIBED = """
+SELECT contact.name, contact.email, contact.told_phone, contact.city, stage.name AS stage, lead.title,
+       ARRAY(SELECT text FROM lead_activity
+             WHERE contact_id = contact.id AND kind = 'note' ORDER BY position DESC LIMIT 5) AS notes
+FROM contact
+LEFT JOIN lead ON lead.contact_id = contact.id
+LEFT JOIN lead_stage AS stage ON stage.id = lead.stage_id
+WHERE contact.id = live_contact(:contact_id) ORDER BY contact.id LIMIT 1
 """
 
 
@@ -194,21 +200,19 @@ async def read_person(session: Session, contact_id: UUID) -> Person | None:
 
 async def describe(session: Session, contact_id: UUID) -> list[str]:
     """Return what is known of a contact, a line each, for whoever answers them; unknown is left out."""
-    about = {"contact_id": await queries.live_contact(session, contact_id)}
-    contact = (await session.execute(text(CONTACT), about)).first()
-    if contact is None:
+    found = (await session.execute(text(DESCRIBED), {"contact_id": contact_id})).first()
+    if found is None:
         return []
-    lead = (await session.execute(text(ONE), about)).first()
     told = {
-        "Name": contact.name,
-        "E-mail": contact.email,
-        "Phone they gave": contact.told_phone,
-        "City": contact.city,
-        "Stage": lead.stage if lead else None,
-        "Interested in": lead.title if lead else None,
+        "Name": found.name,
+        "E-mail": found.email,
+        "Phone they gave": found.told_phone,
+        "City": found.city,
+        "Stage": found.stage,
+        "Interested in": found.title,
     }
-    notes = await session.scalars(text(NOTES), about)
-    return [f"{name}: {value}" for name, value in told.items() if value] + [f"Note: {note}" for note in notes]
+    known = [f"{name}: {value}" for name, value in told.items() if value]
+    return known + [f"Note: {note}" for note in found.notes]
 
 
 def pattern_of(search: str) -> str | None:

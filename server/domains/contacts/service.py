@@ -68,7 +68,16 @@ async def _by_proof(
 async def _make(
     session: Session, business_id: int, names: dict[IdentityKind, str], name: str | None
 ) -> UUID | None:
-    """Make a contact with these names; None when someone else took one of them meanwhile."""
+    """Make a contact with these names; None when someone else took one of them meanwhile.
+
+    Of several some may be taken and others not, which are let go again; one alone needs no savepoint.
+    """
+    if len(names) == 1:
+        contact_id = await queries.insert_contact(session, business_id, name)
+        if await queries.attach_names(session, business_id, contact_id, names):
+            return contact_id
+        await queries.delete_contact(session, contact_id)
+        return None
     async with session.begin_nested() as attempt:
         contact_id = await queries.insert_contact(session, business_id, name)
         if await queries.attach_names(session, business_id, contact_id, names) == len(names):

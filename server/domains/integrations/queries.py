@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from server.db.session import Session, driver_of
@@ -15,8 +16,7 @@ from server.db.session import Session, driver_of
 MOST_ENDPOINTS = 20
 
 WANTED = """
-SELECT id FROM webhook_endpoint
-WHERE business_id = $1 AND state = 'on' AND $2 = ANY (events) ORDER BY id LIMIT 20
+SELECT id, events FROM webhook_endpoint WHERE business_id = $1 AND state = 'on' ORDER BY id LIMIT 20
 """
 INSERT_EVENTS = """
 INSERT INTO webhook_event (business_id, type, key, data)
@@ -158,9 +158,14 @@ class Again:
 
 
 async def find_wanting(session: Session, business_id: int, event_type: str) -> list[UUID]:
-    """Return the endpoints that want events of a type."""
-    rows = await (await driver_of(session)).fetch(WANTED, business_id, event_type)
-    return [row["id"] for row in rows]
+    """Return the endpoints that want events of a type, as they were when the transaction first asked.
+
+    A message tells several events at once, and most businesses have no endpoint.
+    """
+    known: dict[int, list[asyncpg.Record]] = session.info.setdefault("webhook_endpoints", {})
+    if business_id not in known:
+        known[business_id] = await (await driver_of(session)).fetch(WANTED, business_id)
+    return [row["id"] for row in known[business_id] if event_type in row["events"]]
 
 
 async def insert_events(

@@ -137,9 +137,10 @@ async def why_silent_now(
 ) -> str | None:
     """Lock the conversation and return why its message must not be answered now, if so."""
     await queries.lock_conversation(session, question.conversation_id)
-    found = await standing.read_standing(session, question.message_id)
+    place = (lane.lane, lane.job_id) if lane else (None, None)
+    found = await standing.read_standing(session, question.message_id, lane=place[0], job_id=place[1])
     silence = why_silent(found)
-    if silence is not None or lane is None:
+    if silence is not None or lane is None or not found.is_followed:
         return silence
     before: list[ChannelEvent] = []
     for waiting in await inbox.list_waiting(session, lane=lane.lane, job_id=lane.job_id):

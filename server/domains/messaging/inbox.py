@@ -37,7 +37,6 @@ NAMED = f"""
 {EVENTS} WHERE event.channel_id = :channel_id AND event.event_id = ANY (:event_ids)
 ORDER BY event.received_at, event.id LIMIT :limit
 """
-LINK = "UPDATE inbox_event SET message_id = :message_id WHERE id = :id"
 CLOSE = """
 UPDATE inbox_event SET state = :state, reason = :reason, processed_at = now(),
                        message_id = coalesce(:message_id, message_id)
@@ -57,11 +56,11 @@ ORDER BY job.seq LIMIT :limit
 """
 
 # A row that its settings page wrote stands for the business; the default is the caller's.
-QUIET = """
-SELECT coalesce(wanted.quiet_s, cast(:quiet AS float8)) AS quiet_s,
-       extract(epoch FROM clock_timestamp() - event.received_at)::float8 AS age_s
-FROM inbox_event AS event LEFT JOIN business_assistant AS wanted ON wanted.business_id = event.business_id
-WHERE event.id = :event_id ORDER BY event.id LIMIT 1
+EXPECT = """
+UPDATE inbox_event SET message_id = :message_id WHERE id = :id
+RETURNING coalesce((SELECT quiet_s FROM business_assistant AS wanted
+                    WHERE wanted.business_id = inbox_event.business_id), cast(:quiet_s AS float8)) AS quiet_s,
+          extract(epoch FROM clock_timestamp() - received_at)::float8 AS age_s
 """
 ANSWERED = """
 UPDATE inbox_event SET state = 'done', reason = NULL, processed_at = now()
@@ -77,15 +76,6 @@ async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
     return None if row is None else _event(row)
 
 
-async def quiet_left_s(session: Session, event_id: UUID, quiet: timedelta) -> float:
-    """Return for how many seconds more an event is younger than its business's quiet; 0 for an older one.
-
-    `quiet` is what counts for a business that set none.
-    """
-    row = (await session.execute(text(QUIET), {"event_id": event_id, "quiet": quiet.total_seconds()})).first()
-    return 0.0 if row is None else min(max(row.quiet_s - row.age_s, 0.0), row.quiet_s)
-
-
 async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int = 100) -> list[StoredEvent]:
     """Return the events of a lane whose jobs come after this job, the next one first."""
     rows = await session.execute(text(WAITING), {"lane": lane, "job_id": job_id, "limit": limit})
@@ -98,9 +88,14 @@ async def list_events(session: Session, channel_id: UUID, event_ids: Sequence[st
     return [_event(row) for row in await session.execute(text(NAMED), names)]
 
 
-async def link_message(session: Session, event_id: UUID, message_id: UUID) -> None:
-    """Note which message an event became."""
-    await session.execute(text(LINK), {"id": event_id, "message_id": message_id})
+async def expect_answer(session: Session, event_id: UUID, message_id: UUID, quiet: timedelta) -> float:
+    """Note which message an event became that is to be answered, and return in how many seconds.
+
+    That is once the event is older than its business's quiet; `quiet` counts for a business that set none.
+    """
+    asked = {"id": event_id, "message_id": message_id, "quiet_s": quiet.total_seconds()}
+    row = (await session.execute(text(EXPECT), asked)).one()
+    return float(min(max(row.quiet_s - row.age_s, 0.0), row.quiet_s))
 
 
 async def close_event(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from server.db import Session
-from server.domains import contacts, media
+from server.domains import assistant, contacts, media
 from server.domains.messaging import announcing, consents, inbox, own, queries, takeover
 from server.domains.messaging.changing import customer_of, make_early_changes, take_change
 from server.domains.messaging.inbox import StoredEvent
@@ -32,11 +33,17 @@ from server.queue import Changed
 log = get_logger(__name__)
 
 LEAD_SOURCE = "whatsapp"
+# People write one thought in several lines. Whoever answers waits until no line came for so long;
+# the newest line is then answered for all of them. A business can set a time of its own.
+QUIET = timedelta(seconds=assistant.QUIET_S)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A customer's message that may be answered; `address` is where, word for word as received."""
+    """A customer's message that may be answered; `address` is where, word for word as received.
+
+    `quiet_left_s` is how long to wait first: another line may follow.
+    """
 
     event_id: UUID
     business_id: int
@@ -47,6 +54,7 @@ class Question:
     position: int
     kind: EventKind
     address: str
+    quiet_left_s: float = 0.0
 
 
 async def find_question(session: Session, event_id: UUID) -> Question | None:
@@ -157,7 +165,7 @@ async def _take_customer(
     if not event.may_be_answered:
         await inbox.close_event(session, stored.id, "done", message_id=message.id)
         return None
-    await inbox.link_message(session, stored.id, message.id)
+    quiet_left_s = await inbox.expect_answer(session, stored.id, message.id, QUIET)
     return Question(
         event_id=stored.id,
         business_id=stored.business_id,
@@ -168,6 +176,7 @@ async def _take_customer(
         position=message.position,
         kind=event.kind,
         address=customer_of(event).address,
+        quiet_left_s=quiet_left_s,
     )
 
 

@@ -176,7 +176,10 @@ def reply_key(message_id: object) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a conversation stands towards one of its messages, read under the conversation's lock."""
+    """How a conversation stands towards one of its messages, read under the conversation's lock.
+
+    `is_followed` when more of the same chat waits behind it.
+    """
 
     business_answers: bool
     conversation_answers: bool
@@ -185,6 +188,7 @@ class Standing:
     is_person_later: bool
     is_withdrawn: bool
     is_late: bool
+    is_followed: bool
 
 
 def why_silent(standing: Standing) -> str | None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 from server.db import Session
 from server.domains import assistant
-from server.domains.messaging import inbox, queries
+from server.domains.messaging import queries
 from server.domains.messaging.answering import answer
 from server.domains.messaging.intake import take
 from server.queue import Changed, Run
-
-# People write one thought in several lines. Whoever answers waits until no line came for so long;
-# the newest line is then answered for all of them. A business can set a time of its own.
-QUIET = timedelta(seconds=assistant.QUIET_S)
 
 
 async def process_event(run: Run, event_id: UUID, toolboxes: assistant.Toolboxes | None = None) -> None:
@@ -26,9 +21,8 @@ async def process_event(run: Run, event_id: UUID, toolboxes: assistant.Toolboxes
     """
     async with run.step() as session:
         question = await take(session, run.outside.channels, event_id)
-        quiet_left_s = await inbox.quiet_left_s(session, event_id, QUIET) if question else 0.0
     if question is not None:
-        await asyncio.sleep(quiet_left_s)
+        await asyncio.sleep(question.quiet_left_s)
         await answer(run, question, toolboxes)
 
 

@@ -57,7 +57,10 @@ SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conve
                JOIN message AS answer ON answer.answers_message_id = newer.id AND answer.status <> 'failed'
                WHERE newer.conversation_id = conversation.id AND newer.position < mine.position
                  AND newer.author = 'customer'
-                 AND newer.sent_at > mine.sent_at + cast(:late AS interval)) AS is_late
+                 AND newer.sent_at > mine.sent_at + cast(:late AS interval)) AS is_late,
+       EXISTS (SELECT FROM job
+               WHERE lane = :lane AND state IN ('ready', 'running')
+                 AND seq > (SELECT seq FROM job WHERE id = :job_id)) AS is_followed
 FROM message AS mine
 JOIN conversation ON conversation.id = mine.conversation_id
 JOIN business ON business.id = conversation.business_id
@@ -98,9 +101,12 @@ FROM message AS mine WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
 """
 
 
-async def read_standing(session: Session, message_id: UUID) -> Standing:
-    """Return how a conversation stands towards one of its messages."""
-    row = (await session.execute(text(STANDING), {"message_id": message_id, "late": LATE})).one()
+async def read_standing(
+    session: Session, message_id: UUID, *, lane: str | None, job_id: str | None
+) -> Standing:
+    """Return how a conversation stands towards one of its messages, whose job has this place in its lane."""
+    asked = {"message_id": message_id, "late": LATE, "lane": lane, "job_id": job_id}
+    row = (await session.execute(text(STANDING), asked)).one()
     return Standing(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
 
 
