@@ -113,7 +113,8 @@ async def call_if_in_doubt(run: Run, key: str, tries: int) -> None:
             return
         log.warning("reply_in_doubt", message_id=str(message.id), why=found.result.reason)
         await queries.mark_needs_person(session, conversation_id)
-        await queries.update_status(session, message.id, DeliveryStatus.UNKNOWN, NOBODY_KNOWS)
+        message.status, message.status_reason = DeliveryStatus.UNKNOWN.value, NOBODY_KNOWS
+        await queries.update_sending(session, message)
         session.outbox.append(Changed(message.business_id, "conversation", conversation_id))
 
 

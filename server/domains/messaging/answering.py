@@ -14,7 +14,7 @@ from server.db import Session
 from server.domains import assistant, contacts
 from server.domains.messaging import consents, inbox, own, queries, standing, suggesting
 from server.domains.messaging.changing import takes_back, was_taken_back
-from server.domains.messaging.delivering import Parcel, deliver
+from server.domains.messaging.delivering import Parcel, Route, deliver, find_route
 from server.domains.messaging.intake import Question
 from server.domains.messaging.marking import Mark, read_mark, shown
 from server.domains.messaging.queries import Said
@@ -47,6 +47,7 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
     """
     told: Told | None = None
     mark: Mark | None = None
+    ready: Ready | None = None
     async with run.step() as session:
         reply = await queries.find_reply(session, question.message_id)
         if reply is None or await _is_unsent(session, question):
@@ -57,19 +58,21 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
             if reply is not None:
                 await queries.queue_again(session, reply.id)
                 await _plan(session, run, question)
-        if reply is None:
+        if reply is not None:
+            ready = await _make_ready(run, session, question, reply)
+        else:
             told = await read_told(session, question)
             mark = await read_mark(session, run.outside, question)
     if told is not None:
         async with shown(mark):
-            reply = await _draft(run, question, told, toolboxes)
-    if reply is not None:
-        await _send(run, question, reply)
+            ready = await _draft(run, question, told, toolboxes)
+    if ready is not None:
+        await _send(run, question, ready)
 
 
 async def _draft(
     run: Run, question: Question, told: Told, toolboxes: assistant.Toolboxes | None
-) -> StoredMessage | None:
+) -> Ready | None:
     asked = with_quick_lines(told.history)
     draft = await _confirm(run, question, told) or await _ask(run, question, asked, told, toolboxes)
     if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
@@ -88,7 +91,7 @@ async def _draft(
             await suggesting.suggest(session, question, draft)
             return None
         await _plan(session, run, question)
-        return await _record(session, question, draft)
+        return await _make_ready(run, session, question, await _record(session, question, draft))
 
 
 async def _confirm(run: Run, question: Question, told: Told) -> assistant.Draft | None:
@@ -243,7 +246,16 @@ async def _is_unsent(session: Session, question: Question) -> bool:
     return found is not None and found.is_unsent
 
 
-async def _send(run: Run, question: Question, reply: StoredMessage) -> None:
+@dataclass(frozen=True)
+class Ready:
+    """An answer that is recorded and planned, with how it goes out."""
+
+    parcel: Parcel
+    outgoing: OutgoingText
+    route: Route
+
+
+async def _make_ready(run: Run, session: Session, question: Question, reply: StoredMessage) -> Ready:
     parcel = Parcel(
         conversation_id=question.conversation_id,
         channel_id=question.channel_id,
@@ -252,8 +264,12 @@ async def _send(run: Run, question: Question, reply: StoredMessage) -> None:
         effect_key=reply_key(question.message_id),
         address=question.address,
     )
+    outgoing = OutgoingText(reply.text or "")
+    return Ready(parcel, outgoing, await find_route(run, session, parcel, outgoing))
 
+
+async def _send(run: Run, question: Question, ready: Ready) -> None:
     async def close(session: Session) -> None:
         await inbox.close_event(session, question.event_id, "done")
 
-    await deliver(run, parcel, OutgoingText(reply.text or ""), also=close)
+    await deliver(run, ready.parcel, ready.outgoing, ready.route, also=close)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from server.db import Session
@@ -20,10 +21,11 @@ from server.secrets import Cipher
 BRIDGE = "whatsapp_bridge"
 CLOUD = "whatsapp_cloud"
 MOST_CHANNELS = 100
-ACCOUNT = """
-SELECT id, business_id, base_url, secret_encrypted, tenant, account_id, settings FROM channel
-WHERE id = :id ORDER BY id LIMIT 1
-"""
+ACCOUNT_COLUMNS = ", ".join(
+    f"channel.{name}"
+    for name in ("id", "business_id", "base_url", "secret_encrypted", "tenant", "account_id", "settings")
+)
+ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM channel WHERE id = :id ORDER BY id LIMIT 1"  # noqa: S608 -- of constants
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ async def find_account(
     session: Session, channel_id: UUID, open_secret: Callable[[str], str]
 ) -> ChannelAccount:
     """Return a channel's account with its secret in the clear; never to be stored or logged."""
-    row = (await session.execute(text(ACCOUNT), {"id": channel_id})).one()
+    return account_of((await session.execute(text(ACCOUNT), {"id": channel_id})).one(), open_secret)
+
+
+def account_of(row: Row[Any], open_secret: Callable[[str], str]) -> ChannelAccount:
+    """Return the account that a row with `ACCOUNT_COLUMNS` holds."""
     return ChannelAccount(
         channel_id=row.id,
         business_id=row.business_id,

@@ -27,24 +27,36 @@ class Parcel:
     address: str
 
 
+@dataclass(frozen=True)
+class Route:
+    """How a parcel goes out; `is_closed` when its channel's window lets it out no more."""
+
+    account: ChannelAccount
+    is_closed: bool
+
+
+async def find_route(run: Run, session: Session, parcel: Parcel, outgoing: Outgoing) -> Route:
+    """Read how a parcel goes out, just before it does; one that may go out no more is called off."""
+    channel = run.outside.channels[parcel.channel_kind]
+    account = await find_account(session, parcel.channel_id, run.outside.open_secret)
+    return Route(account, await _keep_in(session, channel, parcel, outgoing))
+
+
 async def deliver(
-    run: Run, parcel: Parcel, outgoing: Outgoing, *, also: Callable[[Session], Awaitable[None]]
+    run: Run, parcel: Parcel, outgoing: Outgoing, route: Route, *, also: Callable[[Session], Awaitable[None]]
 ) -> None:
     """Send a message at most once over all runs, and complete the job together with what `also` writes.
 
     Raises ProviderDownError when the provider took nothing and the sending may be tried again; Busy,
     which uses no attempt, while the account is held.
     """
-    channel = run.outside.channels[parcel.channel_kind]
-    async with run.step() as session:
-        account = await find_account(session, parcel.channel_id, run.outside.open_secret)
-        is_kept_in = await _keep_in(session, channel, parcel, outgoing)
-    if is_kept_in:
+    if route.is_closed:
         async with run.completing() as session:
             await also(session)
         return
+    channel = run.outside.channels[parcel.channel_kind]
     try:
-        result, refused = await _send(run, channel, account, parcel, outgoing)
+        result, refused = await _send(run, channel, route.account, parcel, outgoing)
     except ProviderBusyError:
         raise
     except ProviderDownError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from server.db import Session
-from server.domains.messaging.connecting import find_account
+from server.domains.messaging.connecting import ACCOUNT_COLUMNS, account_of
 from server.domains.messaging.intake import Question
 from server.errors import ProviderError
 from server.ports import ChannelAccount, MessageChannel, Outside
@@ -19,17 +19,16 @@ from server.tasks import end
 # A mark that comes late says something that is no longer so.
 TIMEOUT_S = 5.0
 # Not where a person decides on the answer: nobody knows when, or whether, it goes out.
-READ = """
-SELECT message.provider_id FROM message
+READ = f"""
+SELECT message.provider_id, {ACCOUNT_COLUMNS} FROM message
 JOIN conversation ON conversation.id = message.conversation_id
+JOIN channel ON channel.id = message.channel_id
 JOIN business ON business.id = message.business_id
 LEFT JOIN business_assistant AS wanted ON wanted.business_id = business.id
 WHERE message.id = :message_id AND message.provider_id IS NOT NULL AND business.shows_reading
   AND NOT coalesce(conversation.needs_approval, wanted.needs_approval, false)
 ORDER BY message.id LIMIT 1
-"""
-
-
+"""  # noqa: S608 -- composed of constants
 SHOWS = "SELECT shows_reading FROM business WHERE id = :business_id ORDER BY id LIMIT 1"
 SHOW = "UPDATE business SET shows_reading = :shows WHERE id = :business_id"
 
@@ -51,11 +50,11 @@ async def read_mark(session: Session, outside: Outside, question: Question) -> M
     """
     if outside.model is None:
         return None
-    provider_id = await session.scalar(text(READ), {"message_id": question.message_id})
-    if provider_id is None:
+    row = (await session.execute(text(READ), {"message_id": question.message_id})).first()
+    if row is None:
         return None
-    account = await find_account(session, question.channel_id, outside.open_secret)
-    return Mark(outside.channels[question.channel_kind], account, question.address, provider_id)
+    account = account_of(row, outside.open_secret)
+    return Mark(outside.channels[question.channel_kind], account, question.address, row.provider_id)
 
 
 async def shows_reading(session: Session, business_id: int) -> bool:

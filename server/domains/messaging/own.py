@@ -6,9 +6,11 @@ so a receipt that comes before the id is known is found by whoever stores the id
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from server.db import Session
 from server.domains.messaging import announcing, inbox, queries, refusing, sendings
@@ -55,6 +57,15 @@ WHERE message.conversation_id = :conversation_id AND btrim(message.text) = btrim
   AND (effect.state IN ('sending', 'unknown', 'not_sent', 'confirmed')
        OR effect.state = 'abandoned' AND effect.sending_at IS NOT NULL)
 ORDER BY message.position LIMIT 1
+"""
+# What came under a provider's id before it was known as ours.
+CAME_BEFORE = """
+SELECT (SELECT id FROM message WHERE channel_id = :channel_id AND provider_id = :provider_id
+        ORDER BY id LIMIT 1) AS mistaken_id,
+       EXISTS (SELECT FROM early_change WHERE business_id = :business_id AND channel_id = :channel_id
+                 AND target_id = :provider_id) AS has_changes,
+       EXISTS (SELECT FROM inbox_event WHERE business_id = :business_id AND channel_id = :channel_id
+                 AND event_id = ANY (:receipts)) AS has_receipts
 """
 # An echo that came before anything could tell it was ours had looked like a person's message.
 TAKE_OVER_EVENTS = "UPDATE inbox_event SET message_id = :ours WHERE message_id = :mistaken"
@@ -135,11 +146,8 @@ async def fold(
     """
     before = message.status
     await show(session, message, told, reason)
-    proven = effect_of_status(told)
-    if message.effect_key is None or proven is None:
-        return
-    await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
-    if message.status == before or told is not DeliveryStatus.FAILED:
+    await _settle(session, message, told)
+    if message.effect_key is None or message.status == before or told is not DeliveryStatus.FAILED:
         return
     if refused is not None:
         await refusing.follow(session, message, refused)
@@ -147,16 +155,34 @@ async def fold(
         await queries.mark_needs_person(session, message.conversation_id)
 
 
+async def _settle(session: Session, message: StoredMessage, told: DeliveryStatus) -> None:
+    proven = effect_of_status(told)
+    if message.effect_key is not None and proven is not None:
+        await settle_effect(session, key=message.effect_key, state=proven, provider_ref=message.provider_id)
+
+
 async def show(
-    session: Session, message: StoredMessage, told: DeliveryStatus, reason: str | None = None
+    session: Session,
+    message: StoredMessage,
+    told: DeliveryStatus,
+    reason: str | None = None,
+    *,
+    provider_id: str | None = None,
 ) -> None:
-    """Fold into a message of ours what is known already of its sending, and proves nothing new."""
+    """Fold into a message of ours what is known already of its sending, and proves nothing new.
+
+    `provider_id` is stored with it where it became known.
+    """
     before = DeliveryStatus(message.status)
     now = folded(before, told)
     if now is not before:
         is_explained = now in {DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN}
         message.status, message.status_reason = now.value, reason if is_explained else None
-        await queries.update_status(session, message.id, now, message.status_reason)
+    if provider_id is not None:
+        message.provider_id = provider_id
+    if now is not before or provider_id is not None:
+        await queries.update_sending(session, message)
+    if now is not before:
         await announcing.tell_status(session, message, before, now, reason)
     session.outbox.append(Changed(message.business_id, "conversation", message.conversation_id))
 
@@ -173,7 +199,7 @@ async def fold_result(
     One that did not go out needs a person; so does, later, one of which nobody knows by then.
     """
     if result.provider_ref is not None and result.was_sent:
-        await learn_provider_id(session, message, result.provider_ref, channel)
+        await learn_provider_id(session, message, result.provider_ref, channel, is_settled=True)
         return
     if result.state is EffectState.UNKNOWN:
         await _ask_later(session, message)
@@ -188,25 +214,52 @@ async def _ask_later(session: Session, message: StoredMessage) -> None:
 
 
 async def learn_provider_id(
-    session: Session, message: StoredMessage, provider_id: str, channel: MessageChannel
+    session: Session,
+    message: StoredMessage,
+    provider_id: str,
+    channel: MessageChannel,
+    *,
+    is_settled: bool = False,
 ) -> None:
     """Store the provider's id of a message of ours, which was sent; fold what was reported under it before.
 
     That it was sent is older news than any report: one of them may say that it failed all the same.
+    `is_settled` when its effect says so already.
     """
     if message.provider_id is not None:
         if message.status != DeliveryStatus.FAILED.value:
             await fold(session, message, DeliveryStatus.SENT)
         return
     await queries.lock_provider_id(session, message.channel_id, provider_id)
-    mistaken = await queries.find_message(session, message.channel_id, provider_id)
-    if mistaken is not None:
-        await _replace(session, mistaken, message)
-    message.provider_id = provider_id
-    await queries.name_message(session, message.id, provider_id)
-    await fold(session, message, DeliveryStatus.SENT)
-    await make_own_early_changes(session, channel, message, provider_id)
-    for event in await inbox.list_events(session, message.channel_id, receipt_event_ids(provider_id)):
+    receipts = receipt_event_ids(provider_id)
+    before = await _came_before(session, message, provider_id, receipts)
+    if before.mistaken_id is not None:
+        await _replace(session, before.mistaken_id, message)
+    await show(session, message, DeliveryStatus.SENT, provider_id=provider_id)
+    if not is_settled:
+        await _settle(session, message, DeliveryStatus.SENT)
+    if before.has_changes:
+        await make_own_early_changes(session, channel, message, provider_id)
+    if before.has_receipts:
+        await _fold_receipts(session, channel, message, receipts)
+
+
+async def _came_before(
+    session: Session, message: StoredMessage, provider_id: str, receipts: Sequence[str]
+) -> Row[Any]:
+    names = {
+        "business_id": message.business_id,
+        "channel_id": message.channel_id,
+        "provider_id": provider_id,
+        "receipts": receipts,
+    }
+    return (await session.execute(text(CAME_BEFORE), names)).one()
+
+
+async def _fold_receipts(
+    session: Session, channel: MessageChannel, message: StoredMessage, receipts: Sequence[str]
+) -> None:
+    for event in await inbox.list_events(session, message.channel_id, receipts):
         report = channel.read(event.payload)
         if report.status is not None:
             refused = refusing.read_report(report.details)
@@ -214,9 +267,9 @@ async def learn_provider_id(
             await inbox.close_event(session, event.id, "done", message_id=message.id)
 
 
-async def _replace(session: Session, mistaken: StoredMessage, ours: StoredMessage) -> None:
-    names = {"ours": ours.id, "mistaken": mistaken.id}
+async def _replace(session: Session, mistaken_id: UUID, ours: StoredMessage) -> None:
+    names = {"ours": ours.id, "mistaken": mistaken_id}
     await session.execute(text(TAKE_OVER_EVENTS), names)
     await session.execute(text(TAKE_OVER_CHANGES), names)
-    await queries.delete_message(session, mistaken.id)
+    await queries.delete_message(session, mistaken_id)
     await session.execute(text(LIFT_PAUSE), {"conversation_id": ours.conversation_id})

@@ -15,7 +15,6 @@ from server.db import Session
 from server.domains.messaging import announcing
 from server.domains.messaging.models import Conversation
 from server.domains.messaging.stored import COLUMNS, StoredMessage, message_of
-from server.ports import DeliveryStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +94,10 @@ ORDER BY id LIMIT 1
 FIND_REPLY = f"""
 SELECT {COLUMNS} FROM message WHERE answers_message_id = :id ORDER BY id LIMIT 1
 """  # noqa: S608 -- the same
-NAME_MESSAGE = "UPDATE message SET provider_id = :provider_id WHERE id = :id"
-UPDATE_STATUS = """
-UPDATE message SET status = :status, status_reason = :reason, status_at = now() WHERE id = :id
+UPDATE_SENDING = """
+UPDATE message SET provider_id = :provider_id, status = :status, status_reason = :status_reason,
+    status_at = CASE WHEN status = :status THEN status_at ELSE now() END
+WHERE id = :id
 """
 DELETE_MESSAGE = "DELETE FROM message WHERE id = :id"
 QUEUE_AGAIN = """
@@ -193,16 +193,10 @@ async def get_message(session: Session, message_id: UUID) -> StoredMessage | Non
     return message_of((await session.execute(text(GET_MESSAGE), {"id": message_id})).first())
 
 
-async def name_message(session: Session, message_id: UUID, provider_id: str) -> None:
-    """Store the provider's id of a message of ours."""
-    await session.execute(text(NAME_MESSAGE), {"id": message_id, "provider_id": provider_id})
-
-
-async def update_status(
-    session: Session, message_id: UUID, status: DeliveryStatus, reason: str | None
-) -> None:
-    """Store how far a message of ours came."""
-    await session.execute(text(UPDATE_STATUS), {"id": message_id, "status": status.value, "reason": reason})
+async def update_sending(session: Session, message: StoredMessage) -> None:
+    """Store what a message of ours says of its sending: how far it came, and the provider's id."""
+    names = ("id", "provider_id", "status", "status_reason")
+    await session.execute(text(UPDATE_SENDING), {name: getattr(message, name) for name in names})
 
 
 async def delete_message(session: Session, message_id: UUID) -> None:

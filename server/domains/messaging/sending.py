@@ -10,7 +10,7 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains import contacts, media
 from server.domains.messaging import own, queries, sendings
-from server.domains.messaging.delivering import Parcel, deliver
+from server.domains.messaging.delivering import Parcel, deliver, find_route
 from server.domains.messaging.models import Channel, Conversation
 from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
 from server.domains.messaging.stored import StoredMessage
@@ -66,14 +66,20 @@ async def send_letter(run: Run, message_id: UUID) -> None:
             return
         file = await media.find_file_of(session, message_id)
     if file is None:
-        await deliver(run, parcel, _outgoing(message), also=_nothing_more)
+        await _go(run, parcel, _outgoing(message))
         return
     # Opened before the provider is called: a storage that is away says nothing of the channel.
     async with media.opened(run.outside.media, file) as stored:
-        await deliver(run, parcel, _with_file(message, file, stored), also=_nothing_more)
+        await _go(run, parcel, _with_file(message, file, stored))
 
 
-async def _call_off_unwanted(session: Session, message: Message) -> bool:
+async def _go(run: Run, parcel: Parcel, outgoing: Outgoing) -> None:
+    async with run.step() as session:
+        route = await find_route(run, session, parcel, outgoing)
+    await deliver(run, parcel, outgoing, route, also=_nothing_more)
+
+
+async def _call_off_unwanted(session: Session, message: StoredMessage) -> bool:
     """Call off marketing to whoever said no since it was asked for; tell whether that was done."""
     contact_id = await session.scalar(text(CONTACT_OF), {"conversation_id": message.conversation_id})
     if contact_id is None or await contacts.may_market(session, contact_id):

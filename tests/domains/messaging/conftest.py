@@ -15,7 +15,7 @@ import pytest
 
 from server.db.tenancy import credential_digest
 from server.domains import assistant, messaging
-from server.domains.messaging import service
+from server.domains.messaging import intake
 from server.jobs import (
     effect_settled_job,
     job_given_up_job,
@@ -222,4 +222,4 @@ async def shop(clean_database, redis_url):
 @pytest.fixture(autouse=True)
 def let_no_line_wait(monkeypatch):
     """Answer at once: only the tests of quick lines wait for more of them."""
-    monkeypatch.setattr(service, "QUIET", timedelta())
+    monkeypatch.setattr(intake, "QUIET", timedelta())

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from server.domains.messaging import service
+from server.domains.messaging import intake
 from tests.domains.messaging.conftest import PRICE, PRICE_QUESTION
 from tests.engine import eventually
 
 
 @pytest.fixture
 def half_a_second_of_quiet(monkeypatch):
-    monkeypatch.setattr(service, "QUIET", timedelta(seconds=0.5))
+    monkeypatch.setattr(intake, "QUIET", timedelta(seconds=0.5))
 
 
 async def write_quickly(shop, *lines: str) -> None:
@@ -50,7 +50,7 @@ async def test_a_line_that_cannot_be_answered_does_not_spoil_the_next(shop, half
 
 
 async def test_a_message_that_waited_already_is_answered_at_once(shop, monkeypatch):
-    monkeypatch.setattr(service, "QUIET", timedelta(minutes=5))
+    monkeypatch.setattr(intake, "QUIET", timedelta(minutes=5))
     [event_id] = await shop.deliver(shop.says(PRICE_QUESTION))
     await shop.engine.look.execute("UPDATE inbox_event SET received_at = now() - interval '1 hour'")
 
