@@ -10,7 +10,7 @@ from sqlalchemy import text
 from server.db import Session
 from server.domains import media
 from server.domains.messaging import letters, own, queries
-from server.domains.messaging.models import Message
+from server.domains.messaging.stored import StoredMessage
 from server.ports import DeliveryStatus, IncomingFile, Outside
 from server.queue import Run
 
@@ -70,7 +70,7 @@ async def _fail(session: Session, message_id: UUID, reason: str) -> None:
     await own.show(session, message, DeliveryStatus.FAILED, f"{NOT_HAD}: {reason}")
 
 
-def _incoming(outside: Outside, message: Message) -> AbstractAsyncContextManager[IncomingFile]:
+def _incoming(outside: Outside, message: StoredMessage) -> AbstractAsyncContextManager[IncomingFile]:
     if outside.links is None:
         raise LookupError("this process was given nobody to fetch files by their addresses")
     return outside.links.open(message.details["link"]["url"], name=str(message.business_id))

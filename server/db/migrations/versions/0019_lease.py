@@ -1,7 +1,7 @@
 """A run holds its lease and commits in one round trip.
 
 Revision ID: 0019
-Revises: 0018
+Revises: 0020
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from server.db.migrations.scripts import run_script
 
 revision = "0019"
-down_revision = "0018"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
