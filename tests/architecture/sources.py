@@ -46,12 +46,12 @@ class Source:
                 yield node.lineno, ast.unparse(node)
 
     def statements(self) -> Iterator[tuple[int, str]]:
-        """Yield line and text of every string that is executed as it stands, such as `"COMMIT"`."""
+        """Yield line and text of every string in what is executed, such as `"COMMIT"`."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".execute") and node.args:
-                told = node.args[0]
-                if isinstance(told, ast.Constant) and isinstance(told.value, str):
-                    yield node.lineno, told.value
+                for told in ast.walk(node.args[0]):
+                    if isinstance(told, ast.Constant) and isinstance(told.value, str):
+                        yield node.lineno, told.value
 
 
 @cache
