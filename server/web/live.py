@@ -25,7 +25,7 @@ from server.web.context import MemberVisit
 from server.web.feed import TooManyStreamsError
 from server.web.jobs import jobs_news
 from server.web.lead_progress import import_news
-from server.web.scene import Place, Window, asked_show, chosen_conversation, read_scene
+from server.web.scene import Listing, Place, Window, asked_show, chosen_conversation, read_scene
 from server.web.schedule import ScheduleNews
 
 log = get_logger(__name__)
@@ -63,10 +63,10 @@ async def stream(request: Request, visit: MemberVisit) -> Response:
 
 
 def _conversation_news(visit: MemberVisit, window: Window) -> News:
-    told = Told()
+    told, listing = Told(), Listing(visit, window)
 
     async def news(session: Session) -> bytes:
-        return told.news(await read_scene(session, visit, window))
+        return told.news(await read_scene(session, visit, window, listing))
 
     return news
 

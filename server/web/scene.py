@@ -9,6 +9,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
+from server import clock
 from server.db import Session
 from server.domains.messaging.attachments import NOTHING
 from server.domains.messaging.pages import (
@@ -29,6 +30,8 @@ from server.web.rows import Shape, View
 
 LINES = 50
 BUBBLES = 100
+# A search reads what was said in every conversation: a stream makes it anew only so often.
+SEARCH_EVERY_S = 15.0
 
 
 class Place(StrEnum):
@@ -90,9 +93,34 @@ def chosen_conversation(request: Request) -> UUID | None:
         return None
 
 
-async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Scene:
+class Listing:
+    """The lines of one page's list, for as long as it is open."""
+
+    def __init__(self, visit: MemberVisit, window: Window) -> None:
+        self._visit = visit
+        self._window = window
+        self._sought: list[ConversationRow] = []
+        self._sought_at: float | None = None
+
+    async def read(self, session: Session) -> list[ConversationRow]:
+        """Return the lines as they are now; those of a search as they were a moment ago."""
+        business_id, window = self._visit.login.business_id, self._window
+        if not window.query:
+            return await list_conversations(session, business_id, LINES)
+        now = clock.monotonic_s()
+        if window.sought and self._sought_at is not None and now - self._sought_at < SEARCH_EVERY_S:
+            return self._sought
+        sieve = Sieve(window.show, window.sought, self._visit.login.user_id)
+        self._sought = await sieve_conversations(session, business_id, sieve, LINES)
+        self._sought_at = now
+        return self._sought
+
+
+async def read_scene(
+    session: Session, visit: MemberVisit, window: Window, listing: Listing | None = None
+) -> Scene:
     """Read everything a page shows, in one transaction of the visitor's business."""
-    rows = await _rows(session, visit, window)
+    rows = await (listing or Listing(visit, window)).read(session)
     opens = window.chosen
     if opens is None and window.place is Place.DEMO and rows:
         opens = rows[0].id
@@ -113,13 +141,6 @@ async def read_scene(session: Session, visit: MemberVisit, window: Window) -> Sc
 
 def _bubbles(shape: Shape, page: ConversationPage) -> list[View]:
     return [shape.message(one, page.attached.get(one.id, NOTHING)) for one in page.messages]
-
-
-async def _rows(session: Session, visit: MemberVisit, window: Window) -> list[ConversationRow]:
-    if not window.query:
-        return await list_conversations(session, visit.login.business_id, LINES)
-    sieve = Sieve(window.show, window.sought, visit.login.user_id)
-    return await sieve_conversations(session, visit.login.business_id, sieve, LINES)
 
 
 async def _journey(

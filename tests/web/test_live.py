@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 
+from server.web import scene
 from server.web.feed import StreamLimit, TooManyStreamsError
 from tests.web.conftest import Shops, form_token
 from tests.web.site import Site
@@ -190,3 +191,24 @@ def test_only_so_many_streams_are_open_at_once() -> None:
                 pass
     with limit.one_more(session="a", business_id=1):
         pass
+
+
+async def test_a_search_is_made_anew_only_so_often_and_the_open_conversation_told_at_once(
+    dana: httpx.AsyncClient, site: Site, shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene, "SEARCH_EVERY_S", 3600.0)
+    opened = await shops.dana.meet("Yossi")
+    await shops.dana.writes(opened, "a door of steel")
+    async with watching(dana, f"page=inbox&q=steel&conversation={opened}") as stream:
+        await stream.next("messages")
+        found_later = await shops.dana.meet("Maya")
+        await shops.dana.writes(found_later, "steel too")
+        await shops.dana.writes(opened, "two")
+        site.hints.tell(shops.dana.business_id)
+        assert [message["text"] for message in (await stream.next("messages"))["messages"]] == ["two"]
+
+        monkeypatch.setattr(scene, "SEARCH_EVERY_S", 0.0)
+        site.hints.tell(shops.dana.business_id)
+        told = [(await stream.next("conversation"))["id"] for _ in range(2)]
+
+    assert sorted(told) == sorted([str(opened), str(found_later)])
