@@ -9,7 +9,18 @@ from typing import Any
 from server.domains import contacts
 from server.web.words import Words
 
-FIELDS = ("name", "first_name", "last_name", "phone", "email", "city", "message", "source", "stage")
+FIELDS = (
+    "name",
+    "first_name",
+    "last_name",
+    "phone",
+    "email",
+    "city",
+    "message",
+    "source",
+    "stage",
+    "consent",
+)
 SAMPLES = 3
 LONGEST_SAMPLE = 80
 # What a file may be refused for, each in its own words.

@@ -98,7 +98,7 @@ from server.domains.contacts.reading import (
 from server.domains.contacts.rules import normalise_email, normalise_phone, share_a_name
 from server.domains.contacts.service import NamelessSenderError, are_one, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
-from server.domains.contacts.sheets import FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
+from server.domains.contacts.sheets import CONSENT, FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
 from server.domains.contacts.sheets import written as as_csv
 from server.domains.contacts.suggesting import ALIKE, Suggestion, accept, dismiss, suggestions
@@ -107,6 +107,7 @@ __all__ = [
     "ACTIVITIES",
     "ALIKE",
     "COLOURS",
+    "CONSENT",
     "CONSENTS",
     "CONSENT_SOURCES",
     "EXPORT_COLUMNS",

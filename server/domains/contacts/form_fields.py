@@ -86,9 +86,13 @@ def read_fields(fields: Mapping[str, str]) -> Written:
 def kind_of(key: str) -> str | None:
     """Return which alias a field's name is: its last part counts, without case and punctuation."""
     inner = BRACKETS.search(key)
-    last = inner[1] if inner else key.rpartition(".")[2]
-    plain = NOT_LETTERS.sub("", last.casefold())
-    return next((kind for kind, names in ALIASES.items() if plain in names), None)
+    told = plain(inner[1] if inner else key.rpartition(".")[2])
+    return next((kind for kind, names in ALIASES.items() if told in names), None)
+
+
+def plain(name: str) -> str:
+    """Return a name without case, spaces and punctuation."""
+    return NOT_LETTERS.sub("", name.casefold())
 
 
 def _walk(value: Any, key: str, depth: int) -> Iterator[tuple[str, str]]:

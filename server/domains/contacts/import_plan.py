@@ -10,13 +10,22 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from server.domains.contacts.consenting import GRANTED, LONGEST_WORDING, WITHDRAWN
 from server.domains.contacts.form_fields import Written, read_fields
+from server.domains.contacts.intents import consent_in
 from server.domains.contacts.pipeline import Stage, first_of
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
+from server.domains.contacts.sheets import CONSENT
 
 IMPORT = "import"
 LONGEST_SOURCE = 100
 LONGEST_CITY = 200
+YES = frozenset(
+    {"yes", "y", "true", "1", "granted", "opted in", "subscribed", "כן", "מאשר", "מאשרת", "אישר", "אישרה"}
+)
+NO = frozenset(
+    {"no", "n", "false", "0", "withdrawn", "opted out", "unsubscribed", "לא", "לא מאשר", "לא מאשרת", "הוסר"}
+)
 NO_NAMES = "no_names"
 BAD_PHONE = "bad_phone"
 # Why a row was not taken.
@@ -37,6 +46,7 @@ class Told:
     email: str | None
     key: str
     fault: str | None
+    consent: str | None = None
 
     @property
     def who(self) -> tuple[str, str]:
@@ -62,6 +72,7 @@ class Someone:
     stage: str | None = None
     phone: str | None = None
     source: str = IMPORT
+    consent: str | None = None
     is_new: bool = False
     is_filled: bool = False
     is_new_lead: bool = False
@@ -87,11 +98,12 @@ class Plan:
     people: list[Someone] = field(default_factory=list)
     activities: list[dict[str, Any]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    consents: list[dict[str, Any]] = field(default_factory=list)
     ends: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_row(row_id: UUID, fields: Mapping[str, str], country: str) -> Told:
-    """Read a row's fields once: what is a phone here, what an address."""
+    """Read a row's fields once: what is a phone here, what an address, what a yes or a no."""
     written = read_fields(fields)
     phone, email = normalise_phone(written.phone, country), normalise_email(written.email)
     fault = None
@@ -100,7 +112,8 @@ def read_row(row_id: UUID, fields: Mapping[str, str], country: str) -> Told:
     # The same row of another file, or of this one once more, says nothing new.
     digest = hashlib.sha256(orjson.dumps(dict(fields), option=orjson.OPT_SORT_KEYS)).hexdigest()
     name = presentable_name(written.name)
-    return Told(row_id, written, name, phone, email, key=f"import:{digest}", fault=fault)
+    consent = _answer(fields.get(CONSENT, ""))
+    return Told(row_id, written, name, phone, email, key=f"import:{digest}", fault=fault, consent=consent)
 
 
 def plan(
@@ -120,6 +133,14 @@ def plan(
     for row in rows:
         planner.take(row)
     return planner.plan
+
+
+def _answer(cell: str) -> str | None:
+    """Return what a cell says of marketing; None where it says neither yes nor no."""
+    told = " ".join(cell.casefold().split())
+    if told in YES:
+        return GRANTED
+    return WITHDRAWN if told in NO else consent_in(cell)
 
 
 class _Planner:
@@ -150,6 +171,7 @@ class _Planner:
         self._happened(someone, IMPORT, data, words=row.written.message or None, key=row.key)
         self._fill_in(someone, row)
         self._touch(someone, row)
+        self._agree(someone, row)
         stage = self._stages.get(row.written.stage.strip().casefold())
         if stage is not None and stage.id != someone.stage_id:
             self._move(someone, stage)
@@ -189,6 +211,16 @@ class _Planner:
         if someone.stage_id is None:
             someone.stage_id, someone.stage = self._first.id, self._first.name
             someone.is_moved = True
+
+    def _agree(self, someone: Someone, row: Told) -> None:
+        """Note what the row says of marketing: a yes of a file never overrules somebody's no."""
+        if row.consent is None or someone.consent in {row.consent, WITHDRAWN}:
+            return
+        someone.consent = row.consent
+        wording = row.written.others.get(CONSENT, "")[:LONGEST_WORDING]
+        told = {"contact_id": someone.id, "value": row.consent, "wording": wording, "key": row.key}
+        self.plan.consents.append(told)
+        self._happened(someone, "consent", {"value": row.consent})
 
     def _move(self, someone: Someone, stage: Stage) -> None:
         old = someone.stage or self._first.name

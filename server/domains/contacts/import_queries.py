@@ -7,6 +7,7 @@ else made or merged one of them meanwhile, `RacedError` says to begin the slice 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -58,6 +59,21 @@ LEADS = """
 SELECT lead.id, lead.contact_id, lead.stage_id, stage.name AS stage FROM lead
 LEFT JOIN lead_stage AS stage ON stage.id = lead.stage_id
 WHERE lead.contact_id = ANY (cast(:ids AS uuid[])) ORDER BY lead.id LIMIT :limit FOR UPDATE OF lead
+"""
+# What stands of what they said; what a merge withdrew counts no more once it was undone.
+CONSENTS = """
+SELECT DISTINCT ON (consent.contact_id) consent.contact_id, consent.value
+FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
+WHERE consent.contact_id = ANY (cast(:ids AS uuid[])) AND consent.purpose = 'marketing'
+  AND merge.undone_at IS NULL
+ORDER BY consent.contact_id, consent.at DESC, consent.position DESC LIMIT :limit
+"""
+# As of when the file came: who says otherwise since then is right.
+ADD_CONSENTS = """
+INSERT INTO consent (business_id, contact_id, purpose, value, wording, source, key, at)
+SELECT :business_id, told.contact_id, 'marketing', told.value, told.wording, :source, told.key, :at
+FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS told (contact_id uuid, value text, wording text, key text)
+ON CONFLICT (business_id, key) DO NOTHING
 """
 ADD_CONTACTS = """
 INSERT INTO contact (id, business_id, name, email, city)
@@ -122,7 +138,7 @@ async def told_before(session: Session, business_id: int, rows: Sequence[Told]) 
 
 
 async def find_people(session: Session, business_id: int, wanted: Iterable[Who]) -> dict[Who, Someone]:
-    """Return those who have these phones and addresses, with their leads, held until this ends.
+    """Return those who have these phones and addresses, with their leads and what they agreed to, held.
 
     Raises RacedError where one of them changed meanwhile.
     """
@@ -140,6 +156,9 @@ async def find_people(session: Session, business_id: int, wanted: Iterable[Who])
     for lead in leads:
         one = people[lead.contact_id]
         one.lead_id, one.stage_id, one.stage = lead.id, lead.stage_id, lead.stage
+    said = await session.execute(text(CONSENTS), {"ids": list(people), "limit": limit})
+    for consent in said:
+        people[consent.contact_id].consent = consent.value
     return {(row.kind, row.value): people[row.id] for row in rows}
 
 
@@ -169,6 +188,14 @@ async def write_activities(session: Session, business_id: int, told: Sequence[di
     about = {"business_id": business_id, "actor": IMPORT, "rows": _json(told)}
     if len((await session.execute(text(ADD_ACTIVITIES), about)).all()) < len(told):
         raise RacedError
+
+
+async def write_consents(
+    session: Session, business_id: int, told: Sequence[dict[str, Any]], at: datetime
+) -> None:
+    """Add to the ledger what the file says of marketing, as of this moment."""
+    about = {"business_id": business_id, "source": IMPORT, "at": at, "rows": _json(told)}
+    await session.execute(text(ADD_CONSENTS), about)
 
 
 async def end_rows(session: Session, ends: Sequence[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +34,7 @@ BEGIN = """
 UPDATE lead_import SET state = 'running', reason = NULL, ended_at = NULL
 WHERE id = :id AND (content IS NOT NULL OR EXISTS (
     SELECT FROM lead_import_row WHERE import_id = :id AND state = 'waiting'))
-RETURNING business_id, file_name, content, mapping
+RETURNING business_id, file_name, content, mapping, created_at
 """
 COUNTRY = "SELECT country FROM business WHERE id = :business_id ORDER BY id LIMIT 1"
 ADD_ROWS = """
@@ -62,6 +63,7 @@ class _File:
     business_id: int
     name: str
     country: str
+    came_at: datetime
 
 
 async def take_rows(run: Run, import_id: UUID) -> None:
@@ -80,7 +82,7 @@ async def take_rows(run: Run, import_id: UUID) -> None:
         async with run.completing() as session:
             await end_import(session, import_id, error.code, state="unreadable")
         return
-    await _take_slices(run, _File(import_id, begun.business_id, begun.file_name, country))
+    await _take_slices(run, _File(import_id, begun.business_id, begun.file_name, country, begun.created_at))
     async with run.completing() as session:
         await end_import(session, import_id)
 
@@ -170,6 +172,8 @@ async def _attempt(session: Session, file: _File, rows: Sequence[Told]) -> Plan:
     if made.people:
         await import_queries.write_people(session, file.business_id, made.people)
         await import_queries.write_activities(session, file.business_id, made.activities)
+        if made.consents:
+            await import_queries.write_consents(session, file.business_id, made.consents, file.came_at)
         await integrations.emit_all(session, file.business_id, _happened(file.business_id, made))
     return made
 

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from server.domains.contacts.form_fields import LONGEST_FIELD, kind_of
+from server.domains.contacts.form_fields import LONGEST_FIELD, kind_of, plain
 from server.domains.contacts.reading import LeadRow
 from server.domains.contacts.rules import normalise_email
 from server.errors import BadInputError
@@ -33,6 +33,25 @@ PHONE_LIKE = re.compile(r"'?\+?[\d\s().-]{7,25}")
 LEAST_DIGITS = 7
 # A spreadsheet runs what begins so, the wide forms of East Asian keyboards included (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What only files have: their column says whether somebody agreed to be sent marketing.
+CONSENT = "consent"
+CONSENT_TITLES = frozenset(
+    {
+        "consent",
+        "marketing",
+        "marketingconsent",
+        "optin",
+        "optedin",
+        "subscribed",
+        "newsletter",
+        "הסכמה",
+        "הסכמהלדיוור",
+        "הסכמהלשיווק",
+        "אישורדיוור",
+        "מאשרדיוור",
+        "דיוור",
+    }
+)
 # In a mapping: the file names no columns, its first row is a lead like any other.
 FIRST_ROW, IS_DATA = "first_row", "data"
 COLUMNS = (
@@ -123,7 +142,7 @@ def guess(first: Sequence[str]) -> dict[str, str]:
     looks = [_looks_like(cell) for cell in first]
     is_data = any(looks)
     found: dict[str, str] = {FIRST_ROW: IS_DATA} if is_data else {}
-    for place, kind in enumerate(looks if is_data else [kind_of(title) for title in first]):
+    for place, kind in enumerate(looks if is_data else [_field_of(title) for title in first]):
         if kind is not None and kind not in found.values():
             found[str(place)] = kind
     return found
@@ -184,6 +203,10 @@ def _encodings(content: bytes) -> list[str]:
         if zeros > LEAST_ZERO_SHARE * min(len(content), SAMPLE) / 2 and not others:
             return [encoding]
     return ["utf-8", "windows-1255"]
+
+
+def _field_of(title: str) -> str | None:
+    return CONSENT if plain(title) in CONSENT_TITLES else kind_of(title)
 
 
 def _looks_like(cell: str) -> str | None:

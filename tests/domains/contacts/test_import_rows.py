@@ -174,3 +174,30 @@ async def test_a_second_run_of_the_same_job_changes_nothing(engine, clean_databa
 )
 def test_a_slice_has_as_many_rows_as_can_be_taken_in_time(size, took_s, following):
     assert next_size(size, took_s) == following
+
+
+async def test_a_no_of_a_file_counts_and_a_yes_never_overrules_a_persons_no(engine, clean_database):
+    maya = await write(engine, MAYA, "Maya")
+    async with engine.api.transaction(BUSINESS) as session:
+        await contacts.note_consent(session, maya, value="withdrawn", wording="הסר", source="message")
+
+    await bring(
+        engine,
+        "phone,הסכמה לדיוור\n0501234567,כן\n0502222222,Yes\n0503333333,לא\n"
+        "0504444444,perhaps\n0502222222,STOP\n",
+    )
+    await Queue(engine, clean_database).drain()
+
+    said = await engine.look.fetch(
+        "SELECT name.value, consent.value, wording FROM consent JOIN contact_identity AS name"
+        " USING (contact_id) WHERE source = 'import' ORDER BY consent.position LIMIT 9"
+    )
+    assert [tuple(one) for one in said] == [
+        ("+972502222222", "granted", "Yes"),
+        ("+972503333333", "withdrawn", "לא"),
+        ("+972502222222", "withdrawn", "STOP"),
+    ]
+    async with engine.api.transaction(BUSINESS) as session:
+        assert not await contacts.may_market(session, maya)
+    told = "SELECT count(*) FROM consent JOIN lead_import ON lead_import.created_at = consent.at"
+    assert await engine.look.fetchval(told) == 3
