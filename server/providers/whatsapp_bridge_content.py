@@ -6,6 +6,7 @@ messages, view once) hold another such object. Keys that are not content stand b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from server.ports import EventKind
 from server.providers.loose_json import count_of, list_of, number_of, object_of, text_of
 from server.providers.whatsapp_bridge_files import media_of
 from server.providers.whatsapp_bridge_wrappers import marks_of, unwrapped
+from server.providers.whatsapp_cards import told_cards
 
 NOT_CHAT = frozenset(
     {
@@ -34,7 +36,8 @@ NOT_CHAT = frozenset(
 REVOKE = (0, "REVOKE")
 MESSAGE_EDIT = (14, "MESSAGE_EDIT")
 LONGEST_CHOICE_JSON = 10_000
-MOST_CARDS = 20
+# A line of a vCard such as `item1.TEL;type=CELL;waid=972541112233:+972 54-111-2233` (RFC 6350, §6.4.1).
+PHONES = re.compile(r"^(?:\w{1,20}\.)?TEL[^:\r\n]{0,200}:([^\r\n]{1,60})", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,20 @@ def _location(body: dict[str, Any]) -> Content:
 
 
 def _card(body: dict[str, Any]) -> Content:
-    return Content(EventKind.CONTACT, details={"names": _names([body])})
+    return _of_cards([body])
 
 
 def _cards(body: dict[str, Any]) -> Content:
-    return Content(EventKind.CONTACT, details={"names": _names(list_of(body.get("contacts")))})
+    return _of_cards(list_of(body.get("contacts")))
 
 
-def _names(cards: list[Any]) -> list[str]:
-    names = (text_of(object_of(card).get("displayName")) for card in cards[:MOST_CARDS])
-    return [name for name in names if name]
+def _of_cards(cards: list[Any]) -> Content:
+    return Content(EventKind.CONTACT, details={"cards": told_cards(map(_told_card, cards))})
+
+
+def _told_card(card: object) -> tuple[str | None, list[object]]:
+    told = object_of(card)
+    return text_of(told.get("displayName")), PHONES.findall(text_of(told.get("vcard")) or "")
 
 
 def _button(body: dict[str, Any]) -> Content:

@@ -12,8 +12,8 @@ from typing import Any
 from server.ports import EventKind
 from server.providers.loose_json import NUL, count_of, list_of, number_of, object_of, text_of
 from server.providers.raw_events import usable_id
+from server.providers.whatsapp_cards import told_cards
 
-MOST_CARDS = 20
 MOST_ITEMS = 50
 LONGEST_FORM = 10_000
 
@@ -81,10 +81,13 @@ def _location(body: dict[str, Any]) -> Content:
 
 
 def _cards(cards: list[Any]) -> Content:
-    names = (
-        text_of(object_of(object_of(card).get("name")).get("formatted_name")) for card in cards[:MOST_CARDS]
-    )
-    return Content(EventKind.CONTACT, details={"names": [name for name in names if name]})
+    return Content(EventKind.CONTACT, details={"cards": told_cards(map(_told_card, cards))})
+
+
+def _told_card(card: object) -> tuple[str | None, list[object]]:
+    told = object_of(card)
+    phones = [object_of(one).get("phone") for one in list_of(told.get("phones"))]
+    return text_of(object_of(told.get("name")).get("formatted_name")), phones
 
 
 def _button(body: dict[str, Any]) -> Content:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -50,6 +51,7 @@ MISSING = {
 }
 MAP = "https://www.openstreetmap.org/?mlat={0}&mlon={1}#map=17/{0}/{1}"
 MOST_EARLIER = 5
+_NOT_DIALLED = re.compile(r"[^0-9+*#]")
 
 
 def anchor(message_id: object) -> str:
@@ -90,8 +92,7 @@ class Bubble:
                 yield self._place(row.details)
             case "contact":
                 yield self._label("contact")
-                names = [inert(str(name)) for name in row.details.get("names", ())]
-                yield ["ul", {"class": "cards"}, [["li", {"dir": "auto"}, [name]] for name in names]]
+                yield ["ul", {"class": "cards"}, [_card(one) for one in _cards(row.details)]]
             case "reaction":
                 emoji = inert(row.text or "")
                 yield _tag("p", "kind", [self._words("reaction.elsewhere", emoji=emoji)])
@@ -187,6 +188,21 @@ class Bubble:
 def fingerprint(nodes: list[Node]) -> str:
     """Return a short name of these nodes: a page leaves alone what has not changed, such as what plays."""
     return hashlib.sha256(orjson.dumps(nodes)).hexdigest()[:12]
+
+
+def _cards(details: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    # Of messages from before numbers were kept there are names alone.
+    older = [{"name": str(name), "phones": []} for name in details.get("names", ())]
+    cards: Sequence[Mapping[str, Any]] = details.get("cards", older)
+    return cards
+
+
+def _card(card: Mapping[str, Any]) -> Node:
+    phones: list[Node] = [
+        ["a", {"href": f"tel:{_NOT_DIALLED.sub('', phone)}", "dir": "ltr"}, [inert(phone)]]
+        for phone in card["phones"]
+    ]
+    return ["li", {"dir": "auto"}, [inert(card["name"]), *phones]]
 
 
 def _tag(name: str, kind: str, children: list[Node]) -> Node:

@@ -29,7 +29,10 @@ SAID: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "voice": ({"kind": "voice"}, {"kind": "voice", "mimetype": "audio/ogg; codecs=opus"}),
     "sticker": ({"kind": "sticker"}, {"kind": "sticker", "mimetype": "image/webp"}),
     "location": ({"kind": "location"}, {"kind": "location", "latitude": 32.08, "longitude": 34.78}),
-    "contact": ({"kind": "contact"}, {"kind": "contact", "names": ["אלי המנעולן"]}),
+    "contact": (
+        {"kind": "contact"},
+        {"kind": "contact", "cards": [{"name": "אלי המנעולן", "phones": ["+972541112233"]}]},
+    ),
     "button": (
         {"kind": "choice", "choice": {"how": "button", **PRESSED}},
         {"kind": "choice", "text": "כן", "choice_id": "yes", "may_be_answered": True},

@@ -274,6 +274,22 @@ def test_our_own_number_is_never_the_customers():
     assert event.sender == Sender("87621728518253@lid", {IdentityKind.LID: "87621728518253"})
 
 
+def test_a_card_keeps_its_numbers_however_they_are_written():
+    vcard = (
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Eli\r\nitem1.TEL;type=CELL;waid=972541112233:+972 54-111-2233\r\n"
+        "TEL;TYPE=work,voice:03-5551234\r\nNOTE:TEL:1\r\nPHOTO;ENCODING=b:TELTEL\r\nEND:VCARD"
+    )
+    told = {"contacts": [{"displayName": "Eli", "vcard": vcard}, {"vcard": 7}, {"displayName": "Noa"}, None]}
+
+    event = read_one({"contactsArrayMessage": told})
+
+    assert event.kind is EventKind.CONTACT
+    assert event.details["cards"] == [
+        {"name": "Eli", "phones": ["+972 54-111-2233", "03-5551234"]},
+        {"name": "Noa", "phones": []},
+    ]
+
+
 def test_the_author_of_a_quoted_message_is_not_the_sender():
     event = read_one(
         {

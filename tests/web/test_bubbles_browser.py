@@ -97,7 +97,10 @@ class Album:
         )
         await self.brings(await self.says("sticker"), "sticker", mimetype="image/png", content=door_photo())
         await self.says("location", name="רחוב דיזנגוף 99", latitude=32.08, longitude=34.78)
-        await self.says("contact", names=["אלי", "Noa"])
+        await self.says(
+            "contact",
+            cards=[{"name": "אלי", "phones": ["+972 54-111-2233"]}, {"name": "<b>Noa</b>", "phones": []}],
+        )
         await self.says("choice", "מחר בבוקר", choice_id="tomorrow")
         await self.says("image", view_once=True, mimetype="image/jpeg")
         await self.says("text", "זה נעלם אחרי יום", ephemeral=True)
@@ -135,6 +138,8 @@ async def test_every_kind_is_shown_and_nothing_sticks_out(window: Window, site: 
     assert await page.locator("audio").evaluate("(one) => one.duration > 2")
     assert await page.locator(".file .file-name").inner_text() == "הצעת מחיר סופית \ufffdfdp.exe"
     assert await page.locator("form[action$='/again'] button").count() == 1
+    assert await page.locator(".cards a").get_attribute("href") == "tel:+972541112233"
+    assert await page.locator(".cards b").count() == 0
     assert await page.locator("img[onerror], .words b").count() == 0
     assert window.complaints == []
 
