@@ -165,7 +165,8 @@ def _url(account: ChannelAccount, verb: str) -> str:
     url = f"{account.base_url.rstrip('/')}/{verb}"
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        # httpx reads `xn--` names as what they stand for, and fails where they stand for nothing.
+        usable = parts.scheme in {"http", "https"} and httpx.URL(url).host and parts.port != 0
     except ValueError:
         usable = False
     if not usable:

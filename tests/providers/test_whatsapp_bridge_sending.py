@@ -136,7 +136,18 @@ async def test_a_refusal_is_for_good_and_says_what_to_do(http, raw, status):
     assert "the bridge's secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("base_url", ["", "bridge", "ftp://127.0.0.1", "http://[", "http://127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "bridge",
+        "ftp://127.0.0.1",
+        "http://[",
+        "http://127.0.0.1:99999",
+        "http://xn--a.invalid",
+        "http://",
+    ],
+)
 async def test_an_address_that_is_none_is_refused(http, base_url):
     with pytest.raises(ProviderRefusedError):
         await send(http, base_url)
