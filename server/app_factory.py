@@ -52,7 +52,7 @@ def machines(house: House) -> list[Route]:
     """Return the URLs that providers post to, and those of businesses' own programs."""
     database, outside = house.database, house.outside
     providers = api_routes(database, Receiver(database), Doors(database), outside)
-    return [*providers, *Programs(database, outside.channels).routes()]
+    return [*providers, *Programs(database, outside).routes()]
 
 
 def routes(house: House, role: Role, stopping: asyncio.Event) -> list[BaseRoute]:

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 
     webhooks_allowed_hosts: str = Field(
         default="",
-        description="Private hosts, host:port or networks that webhooks may go to, such as n8n.local.",
+        description="Private hosts, host:port or networks that addresses of webhooks and files may lead to.",
     )
 
     data_dir: str = Field(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -16,14 +16,16 @@ from server.api.bodies import TooLargeError, TooSlowError, read_object
 from server.api.orders import order_of
 from server.clock import monotonic_s
 from server.db import Database
-from server.domains import accounts, integrations, messaging
+from server.domains import accounts, integrations, media, messaging
 from server.domains.integrations import Answer
-from server.errors import BadInputError, StoreUnavailableError
-from server.ports import MessageChannel
+from server.errors import BadInputError, ProviderDownError, StoreUnavailableError
+from server.ports import Outside
 
 PER_SECOND = 20.0
 BURST = 60
 MOST_KEYS = 10_000
+UPLOAD_TIMEOUT_S = 900.0
+LONGEST_NUMBER = 18
 # Statuses of refusals by their code; any other is 400.
 STATUSES = {
     "conversation_unknown": 404,
@@ -32,6 +34,7 @@ STATUSES = {
     "window_closed": 409,
     "opted_out": 422,
     "key_reused": 422,
+    "too_many": 429,
 }
 
 
@@ -58,19 +61,24 @@ class Programs:
     """The endpoints of a business's own programs; an API key says whose."""
 
     database: Database
-    channels: Mapping[str, MessageChannel]
+    outside: Outside
     rates: Rates = field(default_factory=Rates)
 
     def routes(self) -> list[Route]:
         """Return their URLs."""
         return [
             Route("/api/whatsapp/webhook/send", self.send, methods=["POST"]),
+            Route("/api/whatsapp/media", self.upload, methods=["POST"]),
             Route("/api/whatsapp/messages/{message_id:uuid}", self.show, methods=["GET"]),
         ]
 
     async def send(self, request: Request) -> Response:
         """Store a message that is to be sent, and answer 202 with its id; a job sends it."""
         return await self._answered(request, self._send)
+
+    async def upload(self, request: Request) -> Response:
+        """Keep a file, which is the whole body; answer 201 with the id that a message names it by."""
+        return await self._answered(request, self._keep)
 
     async def show(self, request: Request) -> Response:
         """Tell how a message stands."""
@@ -88,7 +96,7 @@ class Programs:
             return _json(await do(request, found.business_id))
         except BadInputError as error:
             return _refusal(_status_of(error), error.code, str(error))
-        except StoreUnavailableError:
+        except (StoreUnavailableError, ProviderDownError):
             words = "Nothing was stored: ask again with the same Idempotency-Key."
             return _refusal(503, "store_unavailable", words, **{"retry-after": "5"})
 
@@ -105,13 +113,32 @@ class Programs:
         async with self.database.transaction(business_id) as session:
 
             async def place() -> Answer:
-                placed = await messaging.place_order(session, self.channels, order)
+                placed = await messaging.place_order(session, self.outside.channels, order)
                 return Answer(202, _accepted(placed))
 
             if not key:
                 return await place()
             told = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
             return await integrations.answer_once(session, business_id, key=key, body=told, do=place)
+
+    async def _keep(self, request: Request, business_id: int) -> Answer:
+        told, most = request.headers.get("content-length", ""), media.allowed_bytes(self.outside.media_limits)
+        if told.isdigit() and int(told[:LONGEST_NUMBER]) > most:
+            raise media.TooLargeError("too_large", f"A file has at most {most} bytes.")
+        try:
+            async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+                file = await media.keep_upload(
+                    self.database,
+                    self.outside,
+                    business_id,
+                    file_name=request.query_params.get("file_name", ""),
+                    mimetype=request.headers.get("content-type", ""),
+                    chunks=request.stream(),
+                )
+        except (TimeoutError, ClientDisconnect):
+            raise TooSlowError("too_slow", "The file did not arrive whole in time.") from None
+        known = {"media_id": str(file.id), "kind": file.kind, "file_name": file.file_name}
+        return Answer(201, {"ok": True} | known | {"size_bytes": file.size_bytes})
 
     async def _show(self, request: Request, business_id: int) -> Answer:
         async with self.database.transaction(business_id) as session:
@@ -148,7 +175,7 @@ def _accepted(placed: messaging.Placed) -> dict[str, Any]:
 
 def _status_of(error: BadInputError) -> int:
     match error:
-        case TooLargeError():
+        case TooLargeError() | media.TooLargeError():
             return 413
         case TooSlowError():
             return 408
