@@ -24,11 +24,12 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Text is what has no more control characters than a slip of the hand: a picture is full of them.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 MOST_CONTROL_SHARE = 0.02
+FEW_CONTROLS = 16
 # One zero in ten bytes, all on one side: letters of two bytes each, with no mark at their beginning.
 LEAST_ZERO_SHARE = 0.1
 IN_QUOTES = re.compile(r'"[^"]*"')
 # Excel's own way to say which delimiter a file has, in a line before the first.
-SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+SEP = re.compile(r'sep=([^"\r\n])\r?\n', re.IGNORECASE)
 PHONE_LIKE = re.compile(r"'?\+?[\d\s().-]{7,25}")
 LEAST_DIGITS = 7
 # A spreadsheet runs what begins so, the wide forms of East Asian keyboards included (OWASP, CSV injection).
@@ -90,7 +91,8 @@ def decode(content: bytes) -> str:
             told = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if len(CONTROL.findall(told[:SAMPLE])) <= MOST_CONTROL_SHARE * len(told[:SAMPLE]):
+        most = max(FEW_CONTROLS, MOST_CONTROL_SHARE * len(told[:SAMPLE]))
+        if len(CONTROL.findall(told[:SAMPLE])) <= most:
             return told.replace("\x00", "\ufffd")
     raise BadSheetError("not_text", "The file is no text: save it as CSV UTF-8.")
 

@@ -201,3 +201,16 @@ async def test_a_no_of_a_file_counts_and_a_yes_never_overrules_a_persons_no(engi
         assert not await contacts.may_market(session, maya)
     told = "SELECT count(*) FROM consent JOIN lead_import ON lead_import.created_at = consent.at"
     assert await engine.look.fetchval(told) == 3
+
+
+async def test_hostile_text_of_a_file_is_kept_as_it_was_sent(engine, clean_database):
+    name, note = "<b>\u202eevil\u202c</b> \x07\x1b[31m", "'; DROP TABLE lead; --" + "x" * 12_000
+    import_id = await bring(engine, f'name,phone,notes,budget\n"{name}",0501234567,{note},=cmd|calc\n')
+    await Queue(engine, clean_database).drain()
+
+    assert dict((await read(engine, import_id)).stand.counts) == {"added": 1}
+    told = await engine.look.fetchrow(
+        "SELECT contact.name, told.text, told.data ->> 'budget' FROM contact"
+        " JOIN lead_activity AS told ON told.contact_id = contact.id AND told.kind = 'import'"
+    )
+    assert tuple(told) == (name, note[:10_000], "=cmd|calc")
