@@ -55,10 +55,12 @@ async def start(request: Request, visit: MemberVisit) -> Response:
     """Import a file as it was mapped, stop importing it, or go on."""
     import_id, mapping = request.path_params["import_id"], mapping_of(visit.form)
     try:
-        await _do(visit, import_id, mapping)
+        is_there = await _do(visit, import_id, mapping)
     except BadInputError as error:
         complaint = visit.words(f"leads.refused.{error.code}")
         return await _page(visit, import_id, complaint=complaint, mapping=mapping)
+    if not is_there:
+        return problem(visit, 404, "lead")
     return RedirectResponse(f"{PATH}/{import_id}", 303)
 
 
@@ -79,12 +81,13 @@ async def export_bad(request: Request, visit: MemberVisit) -> Response:
     )
 
 
-async def _do(visit: MemberVisit, import_id: UUID, mapping: Mapping[str, str]) -> None:
+async def _do(visit: MemberVisit, import_id: UUID, mapping: Mapping[str, str]) -> bool:
+    """Do what a button says; tell whether there is such a file."""
     business_id = visit.login.business_id
     async with visit.context.database.transaction(business_id, user_id=visit.login.user_id) as session:
         stand = await contacts.read_stand(session, import_id)
         if stand is None:
-            return
+            return False
         match visit.form.get("act"):
             case "stop":
                 await own_jobs.cancel(session, business_id, stand.job_id or "")
@@ -92,6 +95,7 @@ async def _do(visit: MemberVisit, import_id: UUID, mapping: Mapping[str, str]) -
                 await contacts.resume_import(session, business_id, import_id)
             case _:
                 await contacts.start_import(session, business_id, import_id, mapping)
+    return True
 
 
 async def _page(visit: MemberVisit, import_id: UUID, **refused: Any) -> Response:
