@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
 import asyncpg
-from sqlalchemy import BindParameter, TextClause, text
+import sqlalchemy
+from sqlalchemy import BindParameter, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,8 @@ from sqlalchemy.sql.sqltypes import NullType
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _NO_COLUMNS = ("nothing",)
+# More than the code holds.
+MOST_TEXTS = 4000
 
 
 @dataclass(frozen=True)
@@ -30,31 +33,32 @@ class Plain:
     names: tuple[str, ...]
 
 
-def is_plain(statement: object) -> TypeGuard[TextClause]:
-    """Tell whether a statement is text whose values go to the driver as they are."""
-    return isinstance(statement, TextClause) and not any(
-        isinstance(value, BindParameter) and (value.expanding or not isinstance(value.type, NullType))
-        for value in statement.get_children()
-    )
+@lru_cache(maxsize=MOST_TEXTS)
+def text(statement: str) -> TextClause:
+    """Return a statement written in SQL, with `:name` for its values; the same words are read once."""
+    return sqlalchemy.text(statement)
+
+
+@lru_cache(maxsize=MOST_TEXTS)
+def plain_of(statement: TextClause) -> Plain | None:
+    """Return a text as the driver takes it; None where a value needs a type of the library's."""
+    for value in statement.get_children():
+        if isinstance(value, BindParameter) and (value.expanding or not isinstance(value.type, NullType)):
+            return None
+    compiled = statement.compile(dialect=_DIALECT)
+    return Plain(str(compiled), tuple(compiled.positiontup or ()))
 
 
 async def run_plain(
-    connection: asyncpg.Connection, statement: TextClause, values: Mapping[str, Any]
+    connection: asyncpg.Connection, plain: Plain, values: Mapping[str, Any]
 ) -> IteratorResult[Any]:
     """Run a plain statement; raise IntegrityError, as the library does, for what a constraint refuses."""
-    plain = _plain_of(statement.text)
     try:
         found = await connection.fetch(plain.sql, *[values[name] for name in plain.names])
     except asyncpg.IntegrityConstraintViolationError as error:
         raise IntegrityError(plain.sql, None, error, hide_parameters=True) from error
     names = tuple(found[0].keys()) if found else _NO_COLUMNS
     return IteratorResult(_columns(names), iter([tuple(row) for row in found]))
-
-
-@lru_cache(maxsize=2000)
-def _plain_of(statement: str) -> Plain:
-    compiled = text(statement).compile(dialect=_DIALECT)
-    return Plain(str(compiled), tuple(compiled.positiontup or ()))
 
 
 @lru_cache(maxsize=2000)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable, event
+from sqlalchemy import Executable, TextClause, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from server.db import tenancy
-from server.db.plain import is_plain, run_plain
+from server.db.plain import plain_of, run_plain
 from server.errors import StartRefusedError, StoreUnavailableError
 
 Announce: TypeAlias = Callable[[Sequence[object]], Awaitable[None]]
@@ -73,21 +73,18 @@ class Session(AsyncSession):
         # As the library declares them.
         async def execute(self, statement: Executable, params: Any = None, **options: Any) -> Any:
             """Run a statement; text whose values need no types of the library's is run by the driver."""
-            if not options and is_plain(statement):
-                return await run_plain(self.driver, statement, params or {})
+            plain = plain_of(statement) if isinstance(statement, TextClause) and not options else None
+            if plain is not None:
+                return await run_plain(self.driver, plain, params or {})
             return await super().execute(statement, params, **options)
 
         async def scalar(self, statement: Executable, params: Any = None, **options: Any) -> Any:
             """Return the first value of the first row, None where there is none."""
-            if not options and is_plain(statement):
-                return (await run_plain(self.driver, statement, params or {})).scalar()
-            return await super().scalar(statement, params, **options)
+            return (await self.execute(statement, params, **options)).scalar()
 
         async def scalars(self, statement: Executable, params: Any = None, **options: Any) -> Any:
             """Return the first value of every row."""
-            if not options and is_plain(statement):
-                return (await run_plain(self.driver, statement, params or {})).scalars()
-            return await super().scalars(statement, params, **options)
+            return (await self.execute(statement, params, **options)).scalars()
 
         @asynccontextmanager
         async def begin_nested(self) -> AsyncIterator[AsyncSessionTransaction]:
@@ -124,7 +121,8 @@ class Database:
             "postgresql+asyncpg://",
             async_creator=self._connect,
             pool_size=pool_size,
-            max_overflow=pool_size,
+            # One more would be closed when it comes back, with all the statements that it had prepared.
+            max_overflow=0,
             pool_timeout=session_wait_s,
             # The library sends nothing of its own: a transaction and its scope are begun in one round trip,
             # and whether a connection is fit for one is known without asking.

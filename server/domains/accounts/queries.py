@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.accounts.models import ApiKey, Business, EntryLink, LoginSession, Membership, UserAccount
 from server.domains.accounts.rules import MOST_API_KEYS, SEEN_EVERY, SESSION_IDLE, SESSION_LONGEST
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.assistant.models import AssistantTrial, BusinessAssistant, KnowledgeEntry
 
 TEXTS = ("about", "tone", "instructions")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.assistant.models import KnowledgeEntry
 from server.domains.assistant.questions import Term
 from server.domains.assistant.spent import Spent

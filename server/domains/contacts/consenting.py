@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts import queries
 from server.domains.contacts.leads import record
 

@@ -11,9 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 
-from server.db import Database, Session
+from server.db import Database, Session, text
 from server.db.tenancy import credential_digest
 from server.domains.contacts.form_fields import Written, flatten, read_fields
 from server.domains.contacts.leads import SYSTEM, move_lead, record, save_details, touch_lead

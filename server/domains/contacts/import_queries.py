@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts.import_plan import IMPORT, Someone, Told
 
 Who: TypeAlias = tuple[str, str]

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from server import clock
-from server.db import Session
+from server.db import Session, text
 from server.domains import integrations
 from server.domains.contacts import import_queries, lead_events, pipeline, sheets
 from server.domains.contacts.import_plan import Plan, Told, plan, read_row

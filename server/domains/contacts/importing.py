@@ -9,9 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts import sheets
 from server.domains.contacts.import_rows import counts_of
 from server.errors import BadInputError

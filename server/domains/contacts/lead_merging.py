@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts.moving import move, row_of
 
 # How far a lead came: won is further than any open stage, and any open one further than lost.

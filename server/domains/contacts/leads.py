@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 
-from server.db import Session
+from server.db import Session, text
 from server.domains import integrations
 from server.domains.contacts import lead_events, pipeline, queries
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name

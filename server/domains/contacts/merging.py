@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from server.db import Session
+from server.db import Session, text
 from server.domains import integrations
 from server.domains.contacts import queries
 from server.domains.contacts.lead_merging import merge_leads

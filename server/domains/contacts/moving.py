@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 
 # Every table with a row that points at a contact or a conversation. These are moved row by row; each has a
 # uuid `id`. tests/domains/contacts/test_merging.py fails when the database knows one that is not here.

@@ -7,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts import queries
 from server.domains.contacts.lead_merging import put_back_stage
 from server.domains.contacts.models import ContactMerge

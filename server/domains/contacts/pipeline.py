@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.errors import BadInputError
 from server.queue import enqueue
 from server.queue.catalog import LeadsMoved

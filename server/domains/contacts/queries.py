@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts.models import Contact
 from server.ports import IdentityKind
 

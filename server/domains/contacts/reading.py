@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts import queries
 from server.domains.contacts.pipeline import first_of, open_stages
 

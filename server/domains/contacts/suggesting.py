@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.contacts import queries
 from server.domains.contacts.merging import merge, survivor_of
 from server.domains.contacts.models import Contact

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text, tuple_, update
+from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.media.models import MediaFile
 from server.domains.media.rules import KEPT_LONG_ENOUGH, Facts
 from server.queue.removing import OldFile

@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import integrations
 from server.domains.messaging.stored import StoredMessage
 from server.ports import DeliveryStatus

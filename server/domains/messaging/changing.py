@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 
-from server.db import Session
+from server.db import Session, text
 from server.domains import contacts, media
 from server.domains.messaging import inbox, queries
 from server.domains.messaging.inbox import StoredEvent

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from server.db import Session
+from server.db import Session, text
 from server.db.tenancy import credential_digest
 from server.domains.messaging.models import Channel
 from server.errors import BadInputError

@@ -8,9 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Database, Session
+from server.db import Database, Session, text
 from server.domains.messaging.receiving import CHANNELS, UnknownBusinessError, WrongSecretError
 from server.domains.messaging.reopening import ask_to_reopen
 from server.log import get_logger

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import contacts
 from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.stored import StoredMessage

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, text
+from sqlalchemy import Row, delete, func, select
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging.models import InboxEvent
 
 

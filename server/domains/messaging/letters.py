@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from server import clock
-from server.db import Session
+from server.db import Session, text
 from server.domains import media
 from server.domains.messaging import queries, sendings, takeover
 from server.domains.messaging.queries import Said

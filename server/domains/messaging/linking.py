@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import media
 from server.domains.messaging import letters, own, queries
 from server.domains.messaging.stored import StoredMessage

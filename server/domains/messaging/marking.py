@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging.connecting import ACCOUNT_COLUMNS, account_of
 from server.domains.messaging.intake import Question
 from server.errors import ProviderError

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging import announcing, inbox, queries, refusing, sendings
 from server.domains.messaging.changing import make_own_early_changes
 from server.domains.messaging.refusing import Refused

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging import windows
 from server.domains.messaging.attachments import Attached, read_attached
 from server.domains.messaging.reopening import find_hold

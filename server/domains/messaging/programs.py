@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from server.db import Session
+from server.db import Session, text
 from server.domains import contacts
 from server.domains.messaging import queries, windows
 from server.domains.messaging.connecting import BRIDGE

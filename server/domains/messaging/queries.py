@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, func, text, update
+from sqlalchemy import Row, func, update
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging import announcing
 from server.domains.messaging.models import Conversation
 from server.domains.messaging.stored import COLUMNS, StoredMessage, message_of

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging.consents import note_refused
 from server.domains.messaging.stored import StoredMessage
 from server.errors import ProviderRefusedError, Refusal

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import contacts, media
 from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver, find_route

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging.stored import COLUMNS, StoredMessage, message_of
 
 CONVERSATION = "SELECT conversation_id FROM message WHERE effect_key = :key ORDER BY id LIMIT 1"

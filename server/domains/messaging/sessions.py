@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import assistant
 from server.domains.messaging import inbox
 from server.domains.messaging.rules import SESSION_IDLE

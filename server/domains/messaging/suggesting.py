@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 
-from server.db import Session
+from server.db import Session, text
 from server.domains import assistant
 from server.domains.messaging import inbox, queries, takeover
 from server.domains.messaging.intake import Question

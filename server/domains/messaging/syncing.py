@@ -6,11 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 
 from server import clock
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging.connecting import find_account
 from server.domains.messaging.models import Channel
 from server.domains.messaging.reopening import find_hold

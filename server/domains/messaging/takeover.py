@@ -10,9 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains.messaging import queries
 from server.domains.messaging.rules import PauseReason
 from server.errors import BadInputError

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 from server.domains import contacts
 from server.domains.messaging.filling import (
     OWN,

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-
-from server.db import Session
+from server.db import Session, text
 
 # For those who have no provider at hand, by kind of channel; a test holds it against the providers.
 LENGTHS: Mapping[str, timedelta] = {"whatsapp_cloud": timedelta(hours=24)}

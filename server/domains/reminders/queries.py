@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from server.db import Session
+from server.db import Session, text
 from server.domains.reminders.models import Reminder, ReminderPushLog, ReminderSeries
 from server.domains.reminders.rules import Offset
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 
-from server.db import Session
+from server.db import Session, text
 
 # The same call within so long, in one conversation, is the same deed: a message that overtook another asks
 # for what was done for that one already.
