@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from server.domains import messaging
-from server.domains.messaging import service
+from server.domains.messaging import intake
 from tests.engine import eventually
 
 FIRST, SECOND = "How much is opening a door?", "How much is opening two doors?"
@@ -112,7 +112,7 @@ async def test_a_line_that_was_taken_back_under_another_address_costs_no_other_l
 async def test_a_newer_line_under_another_address_that_was_taken_back_costs_the_older_no_answer(
     shop, monkeypatch
 ):
-    monkeypatch.setattr(service, "QUIET", timedelta(seconds=1))
+    monkeypatch.setattr(intake, "QUIET", timedelta(seconds=1))
     await shop.deliver(under(delete(shop), PHONE, LID))
     await shop.settle()
     [older] = await shop.deliver(under(shop.says(FIRST, message_id="A2"), LID, PHONE))
