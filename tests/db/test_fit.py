@@ -25,13 +25,6 @@ async def database(clean_database):
     await opened.aclose()
 
 
-@pytest.fixture
-async def look(clean_database):
-    connection = await asyncpg.connect(clean_database)
-    yield connection
-    await connection.close()
-
-
 async def scope_of_the_next(database: Database) -> str:
     async with database.transaction(6) as session:
         return str(await session.scalar(text(SCOPE)))
