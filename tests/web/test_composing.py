@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from server import clock
+from server.domains.messaging import pages
 from server.web.composing import _until
 from server.web.rows import told_end
 from tests.web.conftest import form_token
@@ -196,3 +197,17 @@ async def test_a_conversation_on_a_held_channel_says_what_to_do_and_whom_the_inb
         page = (await dana.get(path)).text
         assert ">WhatsApp does not accept" in page
         assert '<a href="/settings/channels">' in page
+
+
+async def test_words_are_sought_in_the_newest_conversations_and_names_in_all(dana, shops, monkeypatch):
+    monkeypatch.setattr(pages, "MOST_SEARCHED", 1)
+    older = await shops.dana.meet("Maya")
+    await shops.dana.writes(older, "a door of steel")
+    newer = await shops.dana.meet("Omer")
+    await shops.dana.writes(newer, "a gate of steel")
+
+    by_words = (await dana.get("/inbox?q=steel")).text
+    by_name = (await dana.get("/inbox?q=maya")).text
+
+    assert (f"/inbox/{newer}" in by_words, f"/inbox/{older}" in by_words) == (True, False)
+    assert f"/inbox/{older}" in by_name

@@ -21,6 +21,8 @@ from server.queue.catalog import WebhookProcess
 from server.queue.holds import Hold
 
 LONGEST_SOUGHT = 100
+# Reading what was said takes a fifth of a millisecond a conversation, where nothing is found.
+MOST_SEARCHED = 3_000
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,10 @@ WHERE conversation.business_id = :business_id
   AND (:sought = '' OR strpos(lower(contact.name), lower(:sought)) > 0
        OR :digits <> '' AND EXISTS (SELECT FROM contact_identity WHERE contact_id = contact.id
             AND kind = 'phone' AND strpos(value, :digits) > 0)
-       OR EXISTS (SELECT FROM (SELECT message.text FROM message WHERE conversation_id = conversation.id
+       OR conversation.last_message_at >= (SELECT min(newest.last_message_at) FROM (
+            SELECT last_message_at FROM conversation WHERE business_id = :business_id
+            ORDER BY last_message_at DESC LIMIT :most_searched) AS newest)
+          AND EXISTS (SELECT FROM (SELECT message.text FROM message WHERE conversation_id = conversation.id
             ORDER BY position DESC LIMIT 200) AS said WHERE strpos(lower(said.text), lower(:sought)) > 0))
 ORDER BY conversation.last_message_at DESC, conversation.id LIMIT :limit
 """
@@ -288,7 +293,10 @@ async def list_conversations(
 async def sieve_conversations(
     session: Session, business_id: int, sieve: Sieve, limit: int = 50
 ) -> list[ConversationRow]:
-    """Return the newest lines of the inbox that pass a sieve; words are sought in the newest 200 messages."""
+    """Return the newest lines of the inbox that pass a sieve.
+
+    Names and phones are sought in all, words in the newest 200 messages of the newest MOST_SEARCHED.
+    """
     names = {
         "business_id": business_id,
         "show": sieve.show.value,
@@ -296,6 +304,7 @@ async def sieve_conversations(
         "sought": sieve.sought[:LONGEST_SOUGHT].replace("\x00", ""),
         "digits": "".join(letter for letter in sieve.sought if letter.isdecimal())[-9:],
         "limit": limit,
+        "most_searched": MOST_SEARCHED,
     }
     rows = await session.execute(text(CONVERSATIONS + SIEVED), names)
     return [_conversation(row) for row in rows]
