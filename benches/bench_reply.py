@@ -31,7 +31,7 @@ run on the same two cores.
 WITHIN_S = 4.0
 MOST_MEMORY_MB = 1.0
 # The first jobs of a process open its connections and prepare its statements.
-WARM_UP = 3
+WARM_UP = 24
 
 
 @dataclass(frozen=True)

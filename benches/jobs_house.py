@@ -109,7 +109,9 @@ class House:
         await self.until(lambda: count_marks(self.marks_file) >= count, within_s=within_s)
         return self.marks
 
-    async def until(self, holds: Callable[[], bool | Awaitable[bool]], *, within_s: float) -> None:
+    async def until(
+        self, holds: Callable[[], bool | Awaitable[bool]], *, within_s: float, every_s: float = POLL_S
+    ) -> None:
         """Wait until a condition holds; raise TimeoutError, with what the processes wrote, after that."""
         try:
             async with asyncio.timeout(within_s):
@@ -117,7 +119,7 @@ class House:
                     held = holds()
                     if held if isinstance(held, bool) else await held:
                         return
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(every_s)
         except TimeoutError:
             wrote = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
             raise TimeoutError(f"not within {within_s} s; the processes wrote: {wrote}") from None

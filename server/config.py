@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         default="default,low,maintenance", description="Queues this worker listens to, most urgent first."
     )
     worker_concurrency: int = Field(
-        default=100, ge=1, le=2000, description="Waiting jobs that one worker process runs at once."
+        default=300, ge=1, le=2000, description="Waiting jobs that one worker process runs at once."
     )
     worker_processes: int = Field(
         default=2, ge=1, le=64, description="Processes that one worker keeps running side by side."

@@ -56,7 +56,7 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, *, pool_size: int = 10, session_wait_s: float = 5.0
+    settings: Settings, *, pool_size: int = 10, session_wait_s: float = 5.0, plans_once: bool = False
 ) -> AsyncIterator[House]:
     """Connect a process of `settings.service_role`; raise StartRefusedError when it must not start."""
     for sentence in deprecated_settings(settings):
@@ -67,6 +67,7 @@ async def open_house(
         role=role,
         pool_size=pool_size,
         session_wait_s=session_wait_s,
+        plans_once=plans_once,
     )
     redis = connect_redis(settings.redis_url.get_secret_value())
     http = open_connections()

@@ -56,6 +56,7 @@ UNAVAILABLE = (
 # empty would go through it from end to end, or gather all that fits before it takes the first few in order,
 # and be kept when a burst has filled it.
 BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"}
 # More than the code holds: a statement is planned once a connection, and not again for want of room.
 MOST_STATEMENTS = 1000
 
@@ -106,12 +107,16 @@ class Database:
         statement_timeout_s: float = 10.0,
         connect_timeout_s: float = 5.0,
         session_wait_s: float = 5.0,
+        plans_once: bool = False,
     ) -> None:
         """Without a role the connection keeps the rights of the address's own user.
 
         `session_wait_s` is how long a transaction may wait for one of the pool's connections to come free.
+        `plans_once` has a session's statements planned once for all their values, not anew for the first
+        few: right where the same ones are asked again and again by what their indexes hold.
         """
         self._settings = _server_settings(role, statement_timeout_s)
+        self._session_settings = self._settings | (PLANS_ONCE if plans_once else {})
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._command_timeout_s = statement_timeout_s + 5
@@ -216,7 +221,7 @@ class Database:
         try:
             return await asyncpg.connect(
                 self._url,
-                server_settings=self._settings,
+                server_settings=self._session_settings,
                 timeout=self._connect_timeout_s,
                 command_timeout=self._command_timeout_s,
                 statement_cache_size=MOST_STATEMENTS,

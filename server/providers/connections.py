@@ -10,7 +10,8 @@ import httpx
 from server.providers.aiohttp_transport import AiohttpTransport
 from server.providers.guarding import Allowed, GuardedClient, GuardedTransport
 
-MOST_CONNECTIONS = 200
+# A worker's jobs each have a model or a channel on the line, and a read mark beside it.
+MOST_CONNECTIONS = 600
 # A Node server, as the bridge is, closes a connection after 5 idle seconds. A request that crosses that
 # close ends without an answer, and nobody knows whether the message went out: we let go well before.
 IDLE_S = 2.0

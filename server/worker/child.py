@@ -36,6 +36,9 @@ LOOK_S = 1.0
 AWAY_WAIT_S = 0.5
 # More jobs run than there are connections: a job waits for its turn rather than being run again.
 SESSION_WAIT_S = 30.0
+# A transaction waits for nothing but PostgreSQL, so a few connections serve hundreds of jobs; each more of
+# them prepares and plans every statement once more.
+SESSIONS = 6
 # Processes of one age are not all replaced at the same moment.
 AGE_SPREAD = 0.2
 PAGE_BYTES = 4096
@@ -71,7 +74,9 @@ async def _work(settings: Settings, queues: Sequence[str], post: Post) -> None:
     loop = asyncio.get_running_loop()
     loop.set_task_factory(watching(post.board))
     start_at_zero()
-    async with open_house(settings, pool_size=20, session_wait_s=SESSION_WAIT_S) as house:
+    async with open_house(
+        settings, pool_size=SESSIONS, session_wait_s=SESSION_WAIT_S, plans_once=True
+    ) as house:
         process = WorkerProcess(
             database=house.database,
             redis=house.redis,

@@ -120,6 +120,7 @@ def _asks_only_price(terms: Sequence[Term]) -> bool:
     return all(_kin_of(term.word) == PRICE for term in terms)
 
 
+@lru_cache(maxsize=50_000)
 def stem_of(word: str) -> str:
     """Return a word without the ending that inflects it."""
     endings = _HEBREW_ENDINGS if _is_hebrew(word) else _ENGLISH_ENDINGS
