@@ -10,13 +10,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import httpx
-
 from simulator.cloud_errors import MetaError
 from simulator.cloud_templates import TEMPLATES
 from simulator.errors import BadInputError
 from simulator.jsontypes import Json
-from simulator.webhooks import Webhook, WebhookPoster
+from simulator.webhooks import Webhook, WebhookClient, WebhookPoster
 
 PHONE_NUMBER_ID = "106540352242922"
 WABA_ID = "102290129340398"
@@ -27,6 +25,7 @@ KEPT_URLS = 10_000
 KEPT_WRITERS = 100_000
 # Meta goes on for seven days; nobody waits that long for a simulator.
 RETRY_DELAYS_S = (2, 5, 15, 60, 300, 900)
+OK = 200
 VERIFY_TIMEOUT_S = 10
 
 
@@ -62,7 +61,7 @@ def new_wamid() -> str:
 class CloudNumber:
     """One number: its connection, once there is one, and what changes while the world runs."""
 
-    def __init__(self, client: httpx.AsyncClient, *, retry_scale: float) -> None:
+    def __init__(self, client: WebhookClient, *, retry_scale: float) -> None:
         self._client = client
         self._retry_scale = retry_scale
         self._connection: Connection | None = None
@@ -104,7 +103,7 @@ class CloudNumber:
             return sealed(envelope, connection.app_secret)
 
         delays_s = tuple(delay_s * self._retry_scale for delay_s in RETRY_DELAYS_S)
-        webhook = Webhook(connection.webhook_url, seal, lambda status: status != httpx.codes.OK, delays_s)
+        webhook = Webhook(connection.webhook_url, seal, lambda status: status != OK, delays_s)
         self._connection, self._poster = connection, WebhookPoster(webhook, self._client)
         self.sends_receipts = connection.sends_receipts
 
@@ -115,11 +114,8 @@ class CloudNumber:
             "hub.verify_token": connection.verify_token,
             "hub.challenge": challenge,
         }
-        try:
-            answer = await self._client.get(connection.webhook_url, params=asked, timeout=VERIFY_TIMEOUT_S)
-        except httpx.TransportError:
-            return False
-        return answer.status_code == httpx.codes.OK and answer.text == challenge
+        answer = await self._client.get(connection.webhook_url, asked, timeout_s=VERIFY_TIMEOUT_S)
+        return answer == (OK, challenge)
 
     def accepts_token(self, authorization: str) -> bool:
         """Compare a bearer with the number's own; before a connection nobody's is right."""

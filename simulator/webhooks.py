@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 import orjson
 import structlog
 
@@ -14,6 +14,7 @@ BRIDGE_RETRY_DELAYS_S = (5, 10, 30, 60, 120)
 ANSWER_TIMEOUT_S = 30
 # Beyond this many deliveries in flight the world drops new ones, as a bridge without memory would.
 MOST_IN_FLIGHT = 10_000
+FIRST_SUCCESS, FIRST_REDIRECT, TOO_MANY_REQUESTS, FIRST_FAULT = 200, 300, 429, 500
 
 _log = structlog.get_logger("simulator.webhooks")
 
@@ -30,11 +31,7 @@ class Webhook:
 
 def is_worth_retrying(status: int | None) -> bool:
     """429, 500 and above, and a connection error (None) are tried again by bridges; nothing else is."""
-    return (
-        status is None
-        or status == httpx.codes.TOO_MANY_REQUESTS
-        or status >= httpx.codes.INTERNAL_SERVER_ERROR
-    )
+    return status is None or status == TOO_MANY_REQUESTS or status >= FIRST_FAULT
 
 
 def bridge_webhook(url: str, secret: str, *, retry_scale: float) -> Webhook:
@@ -48,16 +45,51 @@ def bridge_webhook(url: str, secret: str, *, retry_scale: float) -> Webhook:
     return Webhook(url, seal, is_worth_retrying, delays_s)
 
 
-def webhook_client() -> httpx.AsyncClient:
-    """Build the client that all posters of a world share."""
-    # The pool's own queue has no deadline: a burst waits for a free connection instead of failing.
-    return httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_TIMEOUT_S, pool=None), trust_env=False)
+class WebhookClient:
+    """The connections that all posters of a world share, opened with the first request."""
+
+    def __init__(self) -> None:
+        self._opened: aiohttp.ClientSession | None = None
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            # A burst waits for a free connection instead of failing: only an answer has a deadline.
+            timeout = aiohttp.ClientTimeout(sock_connect=ANSWER_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S)
+            self._opened = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self._opened
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
+        """Post once and return the status, or None if no answer came."""
+        try:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                await answer.read()
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            _log.warning("webhook_unreachable", error=type(error).__name__)
+            return None
+
+    async def get(self, url: str, params: dict[str, str], *, timeout_s: float) -> tuple[int, str] | None:
+        """Ask once and return the status and the text, or None if no answer came."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.get(
+                url, params=params, timeout=timeout, allow_redirects=False
+            ) as answer:
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._opened is not None:
+            await self._opened.close()
 
 
 class WebhookPoster:
     """Posts envelopes to one webhook; what needs retries goes on in the background."""
 
-    def __init__(self, webhook: Webhook, client: httpx.AsyncClient) -> None:
+    def __init__(self, webhook: Webhook, client: WebhookClient) -> None:
         self._webhook = webhook
         self._client = client
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,14 +101,10 @@ class WebhookPoster:
     async def post(self, envelope: Json) -> int | None:
         """Post once and return the status, or None if no answer came."""
         body, headers = self._webhook.seal(envelope)
-        try:
-            answer = await self._client.post(self._webhook.url, content=body, headers=headers)
-        except httpx.TransportError as error:
-            _log.warning("webhook_unreachable", error=type(error).__name__)
-            return None
-        if not answer.is_success:
-            _log.warning("webhook_refused", status=answer.status_code)
-        return answer.status_code
+        status = await self._client.post(self._webhook.url, body, headers)
+        if status is not None and not FIRST_SUCCESS <= status < FIRST_REDIRECT:
+            _log.warning("webhook_refused", status=status)
+        return status
 
     async def deliver(self, envelopes: list[Json]) -> None:
         """Post these one after another, each with its retries."""

@@ -12,7 +12,7 @@ from simulator.n8n_workflows import Workflows
 from simulator.phone import Phones
 from simulator.script import Script
 from simulator.settings import Settings
-from simulator.webhooks import WebhookPoster, bridge_webhook, webhook_client
+from simulator.webhooks import WebhookClient, WebhookPoster, bridge_webhook
 
 
 class World:
@@ -25,7 +25,7 @@ class World:
         self.phones = Phones()
         self.media = MediaStore()
         self.script = Script()
-        self._client = webhook_client()
+        self._client = WebhookClient()
         webhook = bridge_webhook(
             settings.bridge_webhook_url, settings.bridge_secret, retry_scale=settings.retry_scale
         )
