@@ -15,6 +15,7 @@ from server.domains.messaging.inbox import StoredEvent
 from server.domains.messaging.queries import Said
 from server.domains.messaging.refusing import read_report
 from server.domains.messaging.rules import (
+    GONE_OUT,
     NAMELESS,
     PauseReason,
     Way,
@@ -139,6 +140,9 @@ async def _take_own(
     session: Session, stored: StoredEvent, event: ChannelEvent, channel: MessageChannel
 ) -> None:
     """Tell an echo of ours from what a person typed on the business's phone."""
+    if (gone := await _find_gone(session, stored, event)) is not None:
+        await inbox.close_event(session, stored.id, "done", message_id=gone.id)
+        return
     conversation_id = await _conversation(session, stored, event)
     await queries.lock_provider_id(session, stored.channel_id, event.provider_id)
     ours = await own.find_own(session, stored, event.provider_id)
@@ -153,6 +157,18 @@ async def _take_own(
     else:
         await own.learn_provider_id(session, ours, event.provider_id, channel)
     await inbox.close_event(session, stored.id, "done", message_id=ours.id)
+
+
+async def _find_gone(session: Session, stored: StoredEvent, event: ChannelEvent) -> StoredMessage | None:
+    """Return the message that an echo names, where it is known to have gone out: it says nothing new.
+
+    An echo that calls the customer by several names may prove that two contacts are one.
+    """
+    if event.sender is None or len(event.sender.identities) > 1:
+        return None
+    message = await queries.find_message(session, stored.channel_id, event.provider_id)
+    is_gone = message is not None and message.direction == "out" and message.status in GONE_OUT
+    return message if is_gone else None
 
 
 async def _take_customer(

@@ -35,6 +35,8 @@ RANK = {
 NAMELESS = "its sender has no name that can be kept"
 OVERTAKEN = "not answered: a newer message gets the answer"
 CAME_LATE = "not answered: it came late, and something that was written after it was answered already"
+# A message of ours with one of these has gone out, and that is known.
+GONE_OUT = frozenset({"sent", "delivered", "read"})
 TAKEN_OVER = "not answered: a person took over"
 NOT_GONE_OUT = "not sent: it turned out that it had not gone out"
 NOBODY_KNOWS = "given up: nobody found out whether it went out"

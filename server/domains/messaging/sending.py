@@ -10,7 +10,7 @@ from server.domains import contacts, media
 from server.domains.messaging import own, queries, sendings
 from server.domains.messaging.delivering import Parcel, deliver, find_route
 from server.domains.messaging.models import Channel, Conversation
-from server.domains.messaging.rules import NOBODY_KNOWS, why_given_up
+from server.domains.messaging.rules import GONE_OUT, NOBODY_KNOWS, why_given_up
 from server.domains.messaging.stored import StoredMessage
 from server.log import get_logger
 from server.ports import (
@@ -37,7 +37,6 @@ from server.storages import StoredFile
 
 log = get_logger(__name__)
 
-OVER = frozenset({"sent", "delivered", "read"})
 UNWANTED = "not sent: this contact wants no marketing"
 CONTACT_OF = "SELECT contact_id FROM conversation WHERE id = :conversation_id ORDER BY id LIMIT 1"
 
@@ -49,7 +48,7 @@ async def send_letter(run: Run, message_id: UUID) -> None:
     """
     async with run.step() as session:
         message = await queries.get_message(session, message_id)
-        if message is None or message.effect_key is None or message.status in OVER:
+        if message is None or message.effect_key is None or message.status in GONE_OUT:
             return
         parcel = await _parcel(session, message, message.effect_key)
         await queries.queue_again(session, message_id)
