@@ -105,7 +105,7 @@ FROM ended WHERE job_attempt.job_id = ended.id AND job_attempt.token = ended.tok
 RETURNING job_attempt.job_id, job_attempt.token
 """  # noqa: S608 -- composed of constants
 
-# What `hold_lease` raises once the lease is gone (migration 0019).
+# What `hold_lease` raises once the lease is gone (migration 0022).
 LEASE_GONE = "PS001"
 
 # What is done never becomes less: a number that fell would be a miscount. Nor does the bar, though a total

@@ -38,7 +38,7 @@ AWAY_WAIT_S = 0.5
 SESSION_WAIT_S = 30.0
 # A transaction waits for nothing but PostgreSQL, so a few connections serve hundreds of jobs; each more of
 # them prepares and plans every statement once more.
-SESSIONS = 6
+SESSIONS = 8
 # Processes of one age are not all replaced at the same moment.
 AGE_SPREAD = 0.2
 PAGE_BYTES = 4096

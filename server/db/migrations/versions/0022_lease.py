@@ -1,6 +1,6 @@
-"""The webhook path, at less cost.
+"""A run holds its lease and commits in one round trip.
 
-Revision ID: 0020
+Revision ID: 0022
 Revises: 0021
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from server.db.migrations.scripts import run_script
 
-revision = "0020"
+revision = "0022"
 down_revision = "0021"
 branch_labels = None
 depends_on = None
@@ -16,9 +16,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Add what the code of before does not need."""
-    run_script("0020_webhook_path.sql")
+    run_script("0022_lease.sql")
 
 
 def downgrade() -> None:
     """Refuse: what was kept since would be lost."""
-    raise NotImplementedError("migration 0020 is not taken back")
+    raise NotImplementedError("migration 0022 is not taken back")

@@ -1,24 +1,24 @@
-"""A run holds its lease and commits in one round trip.
+"""What fills a template.
 
-Revision ID: 0019
-Revises: 0020
+Revision ID: 0020
+Revises: 0019
 """
 
 from __future__ import annotations
 
 from server.db.migrations.scripts import run_script
 
-revision = "0019"
-down_revision = "0020"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Add what the code of before does not need."""
-    run_script("0019_lease.sql")
+    run_script("0020_templates.sql")
 
 
 def downgrade() -> None:
     """Refuse: what was kept since would be lost."""
-    raise NotImplementedError("migration 0019 is not taken back")
+    raise NotImplementedError("migration 0020 is not taken back")

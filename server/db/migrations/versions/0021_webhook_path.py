@@ -1,24 +1,24 @@
-"""What bridges say of their connection to WhatsApp.
+"""The webhook path, at less cost.
 
-Revision ID: 0023
-Revises: 0018
+Revision ID: 0021
+Revises: 0020
 """
 
 from __future__ import annotations
 
 from server.db.migrations.scripts import run_script
 
-revision = "0023"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Add what the code of before does not need."""
-    run_script("0023_connection.sql")
+    run_script("0021_webhook_path.sql")
 
 
 def downgrade() -> None:
     """Refuse: what was kept since would be lost."""
-    raise NotImplementedError("migration 0023 is not taken back")
+    raise NotImplementedError("migration 0021 is not taken back")
