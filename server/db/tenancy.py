@@ -39,11 +39,17 @@ def credential_list(digests: Iterable[str]) -> str:
 
 
 def begin_statement(business_ids: Iterable[int], digests: Iterable[str], user_id: UUID | None = None) -> str:
-    """Return what opens a transaction with its scope in one round trip; numbers, digests and a UUID only."""
-    return (
-        f"BEGIN; SET LOCAL prosaas.businesses = '{business_list(business_ids)}';"
-        f" SET LOCAL prosaas.credentials = '{credential_list(digests)}';"
-        f" SET LOCAL prosaas.\"user\" = '{user_setting(user_id)}'"
+    """Return what opens a transaction with its scope in one round trip; numbers, digests and a UUID only.
+
+    What is not given is not set: without a setting nothing is seen, and none outlasts its transaction.
+    """
+    scope = {
+        "businesses": business_list(business_ids),
+        "credentials": credential_list(digests),
+        '"user"': user_setting(user_id),
+    }
+    return "BEGIN" + "".join(
+        f"; SET LOCAL prosaas.{name} = '{value}'" for name, value in scope.items() if value
     )
 
 

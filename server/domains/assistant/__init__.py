@@ -1,7 +1,7 @@
 """What a business's assistant knows, how it is to behave, and what it would answer."""
 
 from server.domains.assistant.behaviour import QUIET_S, Behaviour
-from server.domains.assistant.drafting import draft_reply
+from server.domains.assistant.drafting import Briefing, brief, draft_reply
 from server.domains.assistant.guards import TOOLS as TOOL_NAMES
 from server.domains.assistant.hours import DAYS, written_exceptions, written_times
 from server.domains.assistant.knowledge import (
@@ -58,6 +58,7 @@ __all__ = [
     "AssistantTrial",
     "AssistantUse",
     "Behaviour",
+    "Briefing",
     "BusinessAssistant",
     "Deed",
     "Draft",
@@ -78,6 +79,7 @@ __all__ = [
     "add_knowledge",
     "answer_trial",
     "ask_trial",
+    "brief",
     "capped_businesses",
     "draft_reply",
     "find_entry",

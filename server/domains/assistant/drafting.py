@@ -37,7 +37,41 @@ PAUSE_S = 0.3
 LONGEST_PAUSE_S = 2.0
 
 
-async def draft_reply(
+@dataclass(frozen=True)
+class Briefing:
+    """What a business says of its assistant, and what it wrote about a customer's last words.
+
+    `ready` is an answer for which nothing has to be asked; `fitting` are entries that speak of the question,
+    `shown` those that a model may use, `is_clear` tells whether the question is one by itself.
+    """
+
+    behaviour: Behaviour
+    language: str
+    ready: Draft | None = None
+    fitting: Sequence[Found] = ()
+    shown: Sequence[Found] = ()
+    is_clear: bool = False
+
+
+async def brief(
+    session: Session, business_id: int, history: Sequence[ChatTurn], *, kind: EventKind, has_model: bool
+) -> Briefing:
+    """Read what the answer to the last turn stands on."""
+    behaviour = behaviour_of(await queries.read_behaviour(session, business_id))
+    language = _language(history, behaviour)
+    was_asked = has_model and _asked_last(history)
+    ready = rules.reply_without_asking(
+        behaviour, history[-1].content, kind=kind, language=language, was_asked=was_asked
+    )
+    if ready is not None:
+        return Briefing(behaviour, language, ready)
+    terms, is_clear = looked_for(history)
+    fitting = await queries.search_entries(session, business_id, terms, language=language, limit=MOST_SHOWN)
+    shown = fitting or await _of_other_languages(session, business_id, language)
+    return Briefing(behaviour, language, None, fitting, shown, is_clear)
+
+
+async def draft_reply(  # noqa: PLR0913 -- all that an answer stands on
     database: Database,
     model: LanguageModel | None,
     *,
@@ -46,37 +80,28 @@ async def draft_reply(
     kind: EventKind,
     facts: Facts = Facts(),  # noqa: B008 -- frozen and empty
     toolbox: Toolbox | None = None,
+    briefing: Briefing | None = None,
 ) -> Draft:
     """Draft the answer to the last turn, which the customer wrote; a turn without words has no content.
 
-    Reads in a short transaction of its own, and holds none while the model thinks. A model that
-    does not answer is replaced by what the business's entries say.
+    Without a `briefing` of the same history it is read in a short transaction; none is held while the model
+    thinks. A model that does not answer is replaced by what the business's entries say.
     """
-    async with database.transaction(business_id) as session:
-        behaviour = behaviour_of(await queries.read_behaviour(session, business_id))
-        language = _language(history, behaviour)
-        ready = rules.reply_without_asking(
-            behaviour,
-            history[-1].content,
-            kind=kind,
-            language=language,
-            was_asked=model is not None and _asked_last(history),
-        )
-        if ready is not None:
-            return replace(ready, needs_approval=behaviour.needs_approval)
-        terms, is_clear = looked_for(history)
-        fitting = await queries.search_entries(
-            session, business_id, terms, language=language, limit=MOST_SHOWN
-        )
-        shown = fitting or await _of_other_languages(session, business_id, language)
-    by_itself = rules.reply_from_knowledge(fitting if is_clear else [], language)
+    if briefing is None:
+        async with database.transaction(business_id) as session:
+            briefing = await brief(session, business_id, history, kind=kind, has_model=model is not None)
+    behaviour, language = briefing.behaviour, briefing.language
+    if briefing.ready is not None:
+        return replace(briefing.ready, needs_approval=behaviour.needs_approval)
+    by_itself = rules.reply_from_knowledge(briefing.fitting if briefing.is_clear else [], language)
     if model is None:
         draft = by_itself
     elif behaviour.is_capped:
         draft = replace(by_itself, trouble=Trouble.CAPPED)
     else:
-        turns = prompts.reply_turns(behaviour, shown, history, facts)
-        talk = _Talk(model, behaviour, language, [*turns], [*turns], [*shown], [*facts.deeds], toolbox)
+        turns = prompts.reply_turns(behaviour, briefing.shown, history, facts)
+        shown, known = [*briefing.shown], [*facts.deeds]
+        talk = _Talk(model, behaviour, language, [*turns], [*turns], shown, known, toolbox)
         draft = await _talk_it_over(talk, by_itself, business_id)
     return replace(draft, needs_approval=behaviour.needs_approval)
 

@@ -29,7 +29,7 @@ from server.domains.messaging.rules import (
     why_silent,
 )
 from server.domains.messaging.stored import StoredMessage
-from server.domains.messaging.telling import Told, read_told, turns, with_quick_lines
+from server.domains.messaging.telling import Told, read_told, turns
 from server.log import get_logger
 from server.ports import ChannelEvent, ChatTurn, DeliveryStatus, OutgoingText, Outside
 from server.queue import Changed, Run, abandon_effect, find_effect, plan_effect
@@ -61,7 +61,7 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
         if reply is not None:
             ready = await _make_ready(run, session, question, reply)
         else:
-            told = await read_told(session, question)
+            told = await read_told(session, question, has_model=run.outside.model is not None)
             mark = await read_mark(session, run.outside, question)
     if told is not None:
         async with shown(mark):
@@ -73,9 +73,8 @@ async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | 
 async def _draft(
     run: Run, question: Question, told: Told, toolboxes: assistant.Toolboxes | None
 ) -> Ready | None:
-    asked = with_quick_lines(told.history)
-    draft = await _confirm(run, question, told) or await _ask(run, question, asked, told, toolboxes)
-    if draft.hands_over and draft.model is None and (alone := turns(told.history)) != asked:
+    draft = await _confirm(run, question, told) or await _ask(run, question, told.asked, told, toolboxes)
+    if draft.hands_over and draft.model is None and (alone := turns(told.history)) != told.asked:
         # Several lines may ask several things: the newest alone may be one that the entries answer.
         second = await _ask(run, question, alone)
         draft = draft if second.hands_over else replace(second, spent=draft.spent, trouble=draft.trouble)
@@ -120,6 +119,7 @@ async def _ask(
         kind=question.kind,
         facts=told.facts if told else assistant.Facts(),
         toolbox=toolboxes(run, told.occasion) if told and toolboxes else None,
+        briefing=told.briefing if told else None,
     )
 
 

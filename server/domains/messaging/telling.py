@@ -37,16 +37,19 @@ _WORDLESS: Mapping[str, str] = {
 class Told:
     """A conversation up to the message that is answered, and what is known beside it.
 
+    `asked` is the same as a model reads it, `briefing` what the business says and knows of it.
     `needs_approval` is None where the business's own choice holds.
     """
 
     history: Sequence[Line]
+    asked: Sequence[ChatTurn]
+    briefing: assistant.Briefing
     facts: assistant.Facts
     occasion: assistant.Occasion
     needs_approval: bool | None = None
 
 
-async def read_told(session: Session, question: Question) -> Told:
+async def read_told(session: Session, question: Question, *, has_model: bool) -> Told:
     """Read all that an answer needs of its conversation."""
     history = await standing.read_history(
         session, question.conversation_id, until_position=question.position, limit=HISTORY_TURNS
@@ -64,7 +67,11 @@ async def read_told(session: Session, question: Question) -> Told:
     )
     deeds = await assistant.recent_deeds(session, known.conversation_id)
     facts = assistant.Facts(contact=contact, earlier=known.summaries, deeds=deeds)
-    return Told(history, facts, occasion, known.needs_approval)
+    asked = with_quick_lines(history)
+    briefing = await assistant.brief(
+        session, question.business_id, asked, kind=question.kind, has_model=has_model
+    )
+    return Told(history, asked, briefing, facts, occasion, known.needs_approval)
 
 
 def with_quick_lines(history: Sequence[Line]) -> list[ChatTurn]:
