@@ -30,7 +30,7 @@ run on the same two cores.
 """
 WITHIN_S = 4.0
 MOST_MEMORY_MB = 1.0
-# The first jobs of a process open its connections and prepare its statements.
+# The first jobs of a process open its connections, and prepare the statements of each.
 WARM_UP = 24
 
 

@@ -74,7 +74,7 @@ class House:
         }
 
     def ours(self, role: str = "worker", **more: str) -> dict[str, str]:
-        """Return the environment of a role of ours; two worker processes, their usual concurrency."""
+        """Return the environment of a role of ours; two workers of a hundred jobs each."""
         told = {
             "SERVICE_ROLE": role,
             "DATABASE_URL": self.database_url,
@@ -82,6 +82,7 @@ class House:
             "SECRET_KEY": "k" * 40,
             "HEALTH_PORT": str(any_free_port()),
             "LOG_LEVEL": "warning",
+            "WORKER_CONCURRENCY": "100",
             # The counters are kept in files, as in production: decided as the library is imported.
             "PROMETHEUS_MULTIPROC_DIR": tempfile.mkdtemp(dir=self.folder),
         }

@@ -105,6 +105,8 @@ class World:
         env = self._house.ours(
             WORKER_PROCESSES="1", OPENAI_BASE_URL=f"{self._simulator}/openai/v1", OPENAI_API_KEY="bench"
         )
+        # As many at once as a worker takes by itself.
+        del env["WORKER_CONCURRENCY"]
         [pid] = stack.enter_context(self._house.running([PYTHON, "-m", "server.worker"], env=env))
         supervisor = psutil.Process(pid)
         await self._house.until(lambda: bool(supervisor.children()), within_s=30)
