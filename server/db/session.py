@@ -128,6 +128,8 @@ class Database:
             pool_size=pool_size,
             # One more would be closed when it comes back, with all the statements that it had prepared.
             max_overflow=0,
+            # The one that came back last goes first: few of them have to know the statements of a quiet hour.
+            pool_use_lifo=True,
             pool_timeout=session_wait_s,
             # The library sends nothing of its own: a transaction and its scope are begun in one round trip,
             # and whether a connection is fit for one is known without asking.

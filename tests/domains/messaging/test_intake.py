@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from server.errors import ProviderUnknownError
-from tests.domains.messaging.conftest import MAYA, PRICE_QUESTION
+from tests.domains.messaging.conftest import MAYA, MAYA_BY_LID, PRICE_QUESTION
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "whatsapp" / "bridge"
 SENT, DELIVERED, READ, FAILED = 2, 3, 4, 0
@@ -114,6 +114,33 @@ async def test_the_echo_of_our_own_reply_is_no_takeover(shop):
 
     assert await shop.look("SELECT ai_paused_until FROM conversation") is None
     assert await shop.look("SELECT count(*) FROM message") == 2
+
+
+async def test_an_echo_of_what_has_gone_out_is_tied_to_it_and_moves_nothing(shop):
+    await shop.deliver(shop.says(PRICE_QUESTION))
+    await shop.settle()
+    before = await shop.rows("SELECT to_jsonb(conversation) FROM conversation")
+    [event_id] = await shop.deliver(shop.echo(shop.phone.texts[0], "OURS1"))
+    await shop.settle()
+
+    assert await shop.rows("SELECT to_jsonb(conversation) FROM conversation") == before
+    assert await shop.rows(
+        "SELECT event.state, message.author FROM inbox_event AS event"
+        " JOIN message ON message.id = event.message_id WHERE event.id = $1",
+        event_id,
+    ) == [("done", "assistant")]
+
+
+async def test_the_echo_of_what_has_gone_out_still_proves_whose_its_names_are(shop):
+    await shop.deliver(shop.says(PRICE_QUESTION))
+    await shop.settle()
+    echo = shop.echo(shop.phone.texts[0], "OURS1")
+    echo["payload"]["messages"][0]["key"]["remoteJidAlt"] = f"{MAYA_BY_LID.lid}@lid"
+    await shop.deliver(echo)
+    await shop.settle()
+
+    assert await shop.rows("SELECT value FROM contact_identity WHERE kind = 'lid'") == [(MAYA_BY_LID.lid,)]
+    assert await shop.look("SELECT count(*) FROM contact") == 1
 
 
 async def test_an_echo_proves_that_a_reply_nobody_knew_about_was_sent(shop):
