@@ -30,8 +30,8 @@ run on the same two cores.
 """
 WITHIN_S = 4.0
 MOST_MEMORY_MB = 1.0
-# The first jobs of a process open its connections, and prepare the statements of each.
-WARM_UP = 24
+# The first jobs of a process load what it is made of.
+WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ def arguments() -> argparse.Namespace:
 
 
 async def measure(house: House, world: World, customers: int, number: int) -> Round:
-    """Start a worker, let new customers write at once, and watch until all are answered."""
+    """Start a worker, let new customers write at once, twice, and watch until all are answered."""
     await house.clear()
     with ExitStack() as stack:
         worker = await world.start_worker(stack)
         await world.forget()
-        await world.write(WARM_UP, group=2 * number)
-        warm = await world.until_answered(WARM_UP, after=0, within_s=30)
-        await world.until_quiet()
-        memory, before_s = worker.memory_info().rss, sum(worker.cpu_times()[:2])
+        last = await burst(world, WARM_UP, group=3 * number, after=0)
+        memory = worker.memory_info().rss
         watching = asyncio.create_task(watch_memory(worker))
-        at = await world.write(customers, group=2 * number + 1)
-        answers = await world.until_answered(customers, after=warm[-1].number, within_s=120)
+        last = await burst(world, customers, group=3 * number + 1, after=last)
+        before_s = sum(worker.cpu_times()[:2])
+        at = await world.write(customers, group=3 * number + 2)
+        answers = await world.until_answered(customers, after=last, within_s=120)
         watching.cancel()
         most = await watching
         await world.until_quiet()
@@ -92,6 +92,14 @@ async def measure(house: House, world: World, customers: int, number: int) -> Ro
         cpu_ms=spent_s * 1000 / customers,
         memory_mb=max(0, most - memory) / customers / 1024**2,
     )
+
+
+async def burst(world: World, customers: int, *, group: int, after: int) -> int:
+    """Let new customers write and wait until nothing is left to do; return the number of the last answer."""
+    await world.write(customers, group=group)
+    answers = await world.until_answered(customers, after=after, within_s=120)
+    await world.until_quiet()
+    return answers[-1].number
 
 
 def tell(report: Report, rounds: list[Round], customers: int) -> bool:

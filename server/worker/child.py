@@ -37,7 +37,7 @@ AWAY_WAIT_S = 0.5
 # More jobs run than there are connections: a job waits for its turn rather than being run again.
 SESSION_WAIT_S = 30.0
 # Those that wait for a row hold theirs, and must not hold up all others.
-SESSIONS = 40
+SESSIONS = 28
 # Processes of one age are not all replaced at the same moment.
 AGE_SPREAD = 0.2
 PAGE_BYTES = 4096
