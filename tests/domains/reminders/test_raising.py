@@ -187,12 +187,15 @@ async def test_open_pages_hear_of_a_conversation_that_calls_for_a_person(agenda)
 
     async with agenda.engine.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
         await pubsub.subscribe(live_channel(BUSINESS))
-        await pubsub.get_message(timeout=1)
+        silences = 0
+        while silences < 3:
+            # Hints of what was before may still be on their way.
+            silences = 0 if await pubsub.get_message(timeout=0.2) else silences + 1
         await agenda.tick()
-        heard = await pubsub.get_message(timeout=5)
-
-    assert heard is not None
-    assert str(conversation).encode() in heard["data"]
+        async with asyncio.timeout(10):
+            async for heard in pubsub.listen():
+                if str(conversation).encode() in heard["data"]:
+                    break
 
 
 async def test_a_due_time_that_has_been_by_the_database_s_clock_is_refused(agenda):
