@@ -52,6 +52,15 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
+# The server ended the session while nothing was asked of it, and the driver learns it from its next question.
+ENDED = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,
+)
+
 # What is asked again and again has an index for all that it reads. A plan that was made while a table was
 # empty would go through it from end to end, or gather all that fits before it takes the first few in order,
 # and be kept when a burst has filled it.
@@ -167,9 +176,8 @@ class Database:
         session.outbox = []
         try:
             async with session:
-                begin = tenancy.begin_statement(business_ids, credentials, user_id)
-                session.driver = await _carrier_of(session)
-                async with _begun(session.driver, begin, last):
+                await _begin(session, tenancy.begin_statement(business_ids, credentials, user_id))
+                async with _ended(session.driver, last):
                     yield session
                     if session.new or session.dirty or session.deleted:
                         await session.flush()
@@ -195,8 +203,10 @@ class Database:
     ) -> AsyncIterator[asyncpg.Connection]:
         """Lend a bare connection inside a transaction with a scope, committed at the end."""
         begin = tenancy.begin_statement(business_ids, credentials)
-        async with self.driver() as connection, _begun(connection, begin):
-            yield connection
+        async with self.driver() as connection:
+            await connection.execute(begin)
+            async with _ended(connection):
+                yield connection
 
     async def ping(self) -> None:
         """Raise StoreUnavailableError unless PostgreSQL answers."""
@@ -258,15 +268,25 @@ async def driver_of(session: Session) -> asyncpg.Connection:
     return session.driver
 
 
+async def _begin(session: Session, begin: str) -> None:
+    """Begin on a connection of the pool, or on another where the server had ended that one unnoticed."""
+    try:
+        session.driver = await _carrier_of(session)
+        await session.driver.execute(begin)
+    except ENDED:
+        await session.invalidate()
+        session.driver = await _carrier_of(session)
+        await session.driver.execute(begin)
+
+
 async def _carrier_of(session: Session) -> asyncpg.Connection:
     connection = await session.connection()
     return (await connection.get_raw_connection()).driver_connection
 
 
 @asynccontextmanager
-async def _begun(connection: asyncpg.Connection, begin: str, last: str = "") -> AsyncIterator[None]:
-    """Commit what the block does on a connection, or take it back."""
-    await connection.execute(begin)
+async def _ended(connection: asyncpg.Connection, last: str = "") -> AsyncIterator[None]:
+    """Commit what the block does in the transaction of a connection, or take it back."""
     try:
         yield
     except BaseException:

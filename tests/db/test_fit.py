@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any, cast
 
 import asyncpg
@@ -41,6 +42,23 @@ async def test_a_connection_that_the_server_ended_is_replaced(database, look):
 
     assert await scope_of_the_next(database) == "6"
     assert await backend(database) != lost
+
+
+async def test_one_that_it_ended_unnoticed_is_replaced_before_anything_is_written(database, clean_database):
+    lost = await backend(database)
+    # The loop stands still meanwhile, as when it is busy: word of the end waits in the socket, unread.
+    ending = threading.Thread(target=asyncio.run, args=[end(clean_database, lost)])
+    ending.start()
+    ending.join(timeout=20)
+
+    assert await scope_of_the_next(database) == "6"
+    assert await backend(database) != lost
+
+
+async def end(url: str, pid: int) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    await connection.close()
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
