@@ -40,32 +40,46 @@ TOLD_TO_WAIT = "not answered again: the customer knows that a person will answer
 NOTHING_TO_SAY = "not answered: the assistant had nothing to say"
 
 
-async def answer(run: Run, question: Question, toolboxes: assistant.Toolboxes | None = None) -> None:
-    """Answer a customer's message at most once, whatever runs before this one have done.
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of a message: an answer is drafted from what is `told`, or one goes out that is `ready`.
 
-    Raises ProviderDownError when the provider took nothing and the sending may be tried again.
+    Neither where it stays without an answer.
     """
+
     told: Told | None = None
     mark: Mark | None = None
     ready: Ready | None = None
-    async with run.step() as session:
-        reply = await queries.find_reply(session, question.message_id)
-        if reply is None or await _is_unsent(session, question):
-            silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
-            if silence is not None:
-                await stay_silent(session, question, reply, silence)
-                return
-            if reply is not None:
-                await queries.queue_again(session, reply.id)
-                await _plan(session, run, question)
+
+
+async def decide(run: Run, session: Session, question: Question) -> Decided:
+    """Decide what a customer's message gets, whatever runs before this one have done."""
+    reply = await queries.find_reply(session, question.message_id)
+    if reply is None or await _is_unsent(session, question):
+        silence = await why_silent_now(session, run.outside, question, lane=_lane_of(run))
+        if silence is not None:
+            await stay_silent(session, question, reply, silence)
+            return Decided()
         if reply is not None:
-            ready = await _make_ready(run, session, question, reply)
-        else:
-            told = await read_told(session, question, has_model=run.outside.model is not None)
-            mark = await read_mark(session, run.outside, question)
-    if told is not None:
-        async with shown(mark):
-            ready = await _draft(run, question, told, toolboxes)
+            await queries.queue_again(session, reply.id)
+            await _plan(session, run, question)
+    if reply is not None:
+        return Decided(ready=await _make_ready(run, session, question, reply))
+    told = await read_told(session, question, has_model=run.outside.model is not None)
+    return Decided(told, await read_mark(session, run.outside, question))
+
+
+async def answer(
+    run: Run, question: Question, decided: Decided, toolboxes: assistant.Toolboxes | None = None
+) -> None:
+    """Answer a customer's message as it was decided, at most once.
+
+    Raises ProviderDownError when the provider took nothing and the sending may be tried again.
+    """
+    ready = decided.ready
+    if decided.told is not None:
+        async with shown(decided.mark):
+            ready = await _draft(run, question, decided.told, toolboxes)
     if ready is not None:
         await _send(run, question, ready)
 

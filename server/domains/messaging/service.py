@@ -8,7 +8,7 @@ from uuid import UUID
 from server.db import Session
 from server.domains import assistant
 from server.domains.messaging import queries
-from server.domains.messaging.answering import answer
+from server.domains.messaging.answering import answer, decide
 from server.domains.messaging.intake import take
 from server.queue import Changed, Run
 
@@ -21,9 +21,16 @@ async def process_event(run: Run, event_id: UUID, toolboxes: assistant.Toolboxes
     """
     async with run.step() as session:
         question = await take(session, run.outside.channels, event_id)
-    if question is not None:
+        decided = None
+        if question is not None and question.quiet_left_s == 0:
+            decided = await decide(run, session, question)
+    if question is None:
+        return
+    if decided is None:
         await asyncio.sleep(question.quiet_left_s)
-        await answer(run, question, toolboxes)
+        async with run.step() as session:
+            decided = await decide(run, session, question)
+    await answer(run, question, decided, toolboxes)
 
 
 async def call_person(session: Session, business_id: int, conversation_id: UUID) -> None:
