@@ -108,9 +108,14 @@ class World:
         # As many at once as a worker takes by itself.
         del env["WORKER_CONCURRENCY"]
         [pid] = stack.enter_context(self._house.running([PYTHON, "-m", "server.worker"], env=env))
-        supervisor = psutil.Process(pid)
-        await self._house.until(lambda: bool(supervisor.children()), within_s=30)
-        return supervisor.children()[0]
+        await self._house.until(lambda: bool(_forks(pid)), within_s=30)
+        return _forks(pid)[0]
+
+
+def _forks(pid: int) -> list[psutil.Process]:
+    """Return a supervisor's worker processes; a program that it starts in passing is none."""
+    supervisor = psutil.Process(pid)
+    return [child for child in supervisor.children() if child.cmdline() == supervisor.cmdline()]
 
 
 @asynccontextmanager
