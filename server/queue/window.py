@@ -51,7 +51,9 @@ class Window:
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.llen(f"rq:queue:{name}")
-            held = await pipe.execute()
+            # Before the ledger is read: what is said to wait from now on may not be in what is found.
+            pipe.delete(BACKLOG_KEY)
+            *held, _ = await pipe.execute()
         for name, length in zip(names, held, strict=True):
             is_outrun = not length and name in self._behind
             self._growth[name] = min(2 * self._growth.get(name, 1), growth) if is_outrun else 1
@@ -74,9 +76,9 @@ class Window:
     async def _tell_of_backlog(self, behind: Collection[str]) -> None:
         if behind:
             told = " ".join(["", *(f"rq:queue:{name}" for name in sorted(behind)), ""])
-            await self._redis.set(BACKLOG_KEY, told, ex=BACKLOG_KNOWN_S)
-        else:
-            await self._redis.delete(BACKLOG_KEY)
+            if not await self._redis.set(BACKLOG_KEY, told, ex=BACKLOG_KNOWN_S, nx=True):
+                # What somebody else said meanwhile may be of other queues.
+                await self._redis.set(BACKLOG_KEY, "1", ex=BACKLOG_KNOWN_S)
 
 
 async def _take_back(connection: asyncpg.Connection, dispatches: Sequence[Dispatch]) -> None:

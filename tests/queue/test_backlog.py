@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from server.queue import effects, statements
 from server.queue.dispatch import BACKLOG_KEY
 from server.queue.kinds import Urgency
-from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW
+from server.queue.window import FEW, MOST_LINES, SCHEDULERS_WINDOW, Window
 from server.worker.taking import TAKE
-from tests.engine import BUSINESS, job_kind
+from tests.engine import BUSINESS, eventually, job_kind
 from tests.queue.test_fairness import Reply, Send, in_redis, nothing
 
 WAITING = 20_000
@@ -37,6 +38,10 @@ INSERT INTO job (id, business_id, kind, queue, urgency, lane, due_at)
 SELECT format('%s-%s-%s', $1::text, {business}, substr(md5($1::text || n), 1, 24)), {business}, $1, $2, $3,
        {lane}, now() - interval '1 min' + n * interval '1 us'
 FROM generate_series(1, $4::int) AS n
+"""
+STANDS = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE NOT granted AND relation = 'job'::regclass AND datname = current_database()
 """
 BURSTS = {
     "of one business": {},
@@ -136,6 +141,25 @@ async def test_nothing_is_said_to_wait_once_all_was_handed_over(engine):
 
         assert len(await in_redis(engine)) == 200
         assert not await engine.redis.exists(BACKLOG_KEY)
+
+
+@pytest.mark.parametrize("left_behind", [0, 2 * SCHEDULERS_WINDOW])
+async def test_what_is_said_to_wait_while_the_ledger_is_read_stays_said(engine, left_behind):
+    window = Window(engine.worker, engine.redis, engine.dispatcher)
+    with job_kind(Reply, nothing):
+        await wait_in_ledger(engine, left_behind)
+        async with engine.look.transaction():
+            await engine.look.execute("LOCK TABLE job IN ACCESS EXCLUSIVE MODE")
+            filling = asyncio.create_task(window.fill(SCHEDULERS_WINDOW))
+            await eventually(lambda: stands_before_the_lock(engine), within_s=5, what="a reading")
+            await engine.redis.set(BACKLOG_KEY, "1")
+        await filling
+
+        assert await engine.redis.get(BACKLOG_KEY) == b"1"
+
+
+async def stands_before_the_lock(engine) -> bool:
+    return bool(await engine.look.fetchval(STANDS))
 
 
 async def test_one_urgent_line_fills_the_window_before_many_businesses_broadcasts(engine):
