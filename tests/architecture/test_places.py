@@ -40,6 +40,7 @@ CATCHES_EVERYTHING = {
     "server/health.py": "whatever is wrong with a check, the answer is its name",
     "server/db/gathering.py": "one item must not fail its neighbours; it is recorded",
     "server/worker/forking.py": "nothing may climb from a forked process into its parent's frames",
+    "server/api/bodies.py": "whatever is thrown at a reader is handed on to its coroutine",
     "server/worker/watching.py": "whatever is thrown at a task is handed on to its coroutine",
     "server/queue/run.py": "a send that was cancelled becomes unknown, then goes on being cancelled",
 }
