@@ -9,6 +9,7 @@ from server.domains.contacts.consenting import (
     note_consent,
     was_noted,
 )
+from server.domains.contacts.form_fields import CONSENT
 from server.domains.contacts.forms import (
     FormRow,
     UnknownFormError,
@@ -98,7 +99,7 @@ from server.domains.contacts.reading import (
 from server.domains.contacts.rules import normalise_email, normalise_phone, share_a_name
 from server.domains.contacts.service import NamelessSenderError, are_one, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
-from server.domains.contacts.sheets import CONSENT, FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
+from server.domains.contacts.sheets import FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
 from server.domains.contacts.sheets import written as as_csv
 from server.domains.contacts.suggesting import ALIKE, Suggestion, accept, dismiss, suggestions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -23,12 +25,31 @@ FROM contact WHERE contact.id = :contact_id
 ON CONFLICT (business_id, key) DO NOTHING RETURNING id
 """
 NOTED = "SELECT EXISTS (SELECT FROM consent WHERE key = :key)"
-# What a merge withdrew counts no more once the merge was undone.
+# What was said last, except that a yes of a form or a file, which anybody could have written, ends no "no"
+# but a form's own, whichever was stored first. What a merge withdrew counts no more once it was undone.
 STANDING = """
-SELECT consent.value FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
-WHERE consent.contact_id = :contact_id AND consent.purpose = 'marketing' AND merge.undone_at IS NULL
-ORDER BY consent.at DESC, consent.position DESC LIMIT 1
+SELECT said.contact_id, coalesce(said.firm[1] = 'withdrawn', false) AS is_firm_no,
+       CASE WHEN said.firm[1] = 'withdrawn' THEN 'withdrawn' ELSE said.every[1] END AS value
+FROM (
+    SELECT consent.contact_id,
+           array_agg(consent.value ORDER BY consent.at DESC, consent.position DESC) AS every,
+           array_agg(consent.value ORDER BY consent.at DESC, consent.position DESC)
+               FILTER (WHERE consent.source <> 'form'
+                         AND (consent.source, consent.value) <> ('import', 'granted')) AS firm
+    FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
+    WHERE consent.contact_id = ANY (cast(:ids AS uuid[])) AND consent.purpose = 'marketing'
+      AND merge.undone_at IS NULL
+    GROUP BY consent.contact_id) AS said
+ORDER BY said.contact_id LIMIT :limit
 """
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of what a contact said: no form or file can end a firm no."""
+
+    value: str
+    is_firm_no: bool
 
 
 async def note_consent(
@@ -66,8 +87,15 @@ async def note_consent(
 async def may_market(session: Session, contact_id: UUID) -> bool:
     """Tell whether marketing may be sent to a contact now: not after they said no. Ask at send time."""
     live = await queries.live_contact(session, contact_id)
-    standing: str | None = await session.scalar(text(STANDING), {"contact_id": live})
-    return standing != WITHDRAWN
+    standing = (await standing_of(session, [live])).get(live)
+    return standing is None or standing.value != WITHDRAWN
+
+
+async def standing_of(session: Session, contact_ids: Sequence[UUID]) -> dict[UUID, Standing]:
+    """Return what stands of what these contacts said of marketing; who said nothing is left out."""
+    about = {"ids": list(contact_ids), "limit": len(contact_ids)}
+    rows = await session.execute(text(STANDING), about)
+    return {row.contact_id: Standing(row.value, row.is_firm_no) for row in rows}
 
 
 async def was_noted(session: Session, key: str) -> bool:

@@ -37,6 +37,14 @@ ALIASES: Mapping[str, frozenset[str]] = {
     "source": _words("source utmsource leadsource מקור מקורהגעה"),
     "stage": _words("stage leadstage status שלב סטטוס"),
 }
+# How the question is called whether somebody agrees to be sent marketing.
+CONSENT = "consent"
+ASKS_CONSENT = _words(
+    "consent marketing marketingconsent consentmarketing marketingoptin acceptsmarketing agreetomarketing"
+    " emailconsent smsconsent whatsappconsent optin optedin whatsappoptin subscribe subscribed newsletter"
+    " newsletteroptin הסכמה הסכמהלדיוור הסכמהלשיווק אישורדיוור אישורלדיוור אישורקבלתדיוור דיוור מאשרדיוור"
+    " מאשרתדיוור מאשרקבלתדיוור מאשרתקבלתדיוור אנימאשרקבלתדיוור אנימאשרתקבלתדיוור"
+)
 BRACKETS = re.compile(r"\[([^\[\]]+)\]$")
 NOT_LETTERS = re.compile(r"[\W_]+")
 
@@ -85,14 +93,28 @@ def read_fields(fields: Mapping[str, str]) -> Written:
 
 def kind_of(key: str) -> str | None:
     """Return which alias a field's name is: its last part counts, without case and punctuation."""
-    inner = BRACKETS.search(key)
-    told = plain(inner[1] if inner else key.rpartition(".")[2])
+    told = _last(key)
     return next((kind for kind, names in ALIASES.items() if told in names), None)
+
+
+def asks_consent(key: str) -> bool:
+    """Tell whether a field asks for consent to marketing, by its name."""
+    return _last(key) in ASKS_CONSENT
+
+
+def consent_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields that ask for consent to marketing, as they came."""
+    return {key: value for key, value in fields.items() if asks_consent(key)}
 
 
 def plain(name: str) -> str:
     """Return a name without case, spaces and punctuation."""
     return NOT_LETTERS.sub("", name.casefold())
+
+
+def _last(key: str) -> str:
+    inner = BRACKETS.search(key)
+    return plain(inner[1] if inner else key.rpartition(".")[2])
 
 
 def _walk(value: Any, key: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -117,7 +139,7 @@ def _walk_object(value: Mapping[str, Any], key: str, depth: int) -> Iterator[tup
     # {"name": "phone", "value": "050..."} is one field; its own key, if any, is the better name.
     if typed is not None and (called or key):
         named = [one for one in (key.rpartition(".")[2], called) if one]
-        best = next((one for one in named if kind_of(one)), named[-1])
+        best = next((one for one in named if kind_of(one) or asks_consent(one)), named[-1])
         yield from _walk(typed, best, depth + 1)
         return
     for inner, one in value.items():

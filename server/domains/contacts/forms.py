@@ -14,7 +14,8 @@ import orjson
 
 from server.db import Database, Session, text
 from server.db.tenancy import credential_digest
-from server.domains.contacts.form_fields import Written, flatten, read_fields
+from server.domains.contacts.asking import note_answers
+from server.domains.contacts.form_fields import Written, consent_fields, flatten, read_fields
 from server.domains.contacts.leads import SYSTEM, move_lead, record, save_details, touch_lead
 from server.domains.contacts.queries import insert_contact
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
@@ -47,7 +48,8 @@ INSERT INTO lead_delivery (business_id, form_id, dedup_key, body)
 VALUES (:business_id, :form_id, :key, cast(:body AS jsonb)) RETURNING id
 """
 READ = """
-SELECT delivery.id, delivery.business_id, delivery.body, form.name AS form, business.country
+SELECT delivery.id, delivery.business_id, delivery.body, delivery.received_at, form.name AS form,
+       business.country
 FROM lead_delivery AS delivery
 JOIN lead_form AS form ON form.id = delivery.form_id
 JOIN business ON business.id = delivery.business_id
@@ -151,7 +153,10 @@ async def take_form(run: Run, delivery_id: UUID) -> None:
         written = read_fields(row.body)
         contact_id = await find_person(session, row.business_id, written, row.country)
         if contact_id is not None:
-            await keep_lead(session, contact_id, written, kind=FORM, title=row.form, key=f"form:{row.id}")
+            key = f"form:{row.id}"
+            await keep_lead(session, contact_id, written, kind=FORM, title=row.form, key=key)
+            asked = consent_fields(row.body)
+            await note_answers(session, contact_id, asked, source=FORM, key=key, at=row.received_at)
         state, reason = ("done", None) if contact_id else ("unreadable", NOBODY)
         await session.execute(text(CLOSE), {"id": row.id, "state": state, "reason": reason})
 

@@ -10,22 +10,15 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from server.domains.contacts.consenting import GRANTED, LONGEST_WORDING, WITHDRAWN
-from server.domains.contacts.form_fields import Written, read_fields
-from server.domains.contacts.intents import consent_in
+from server.domains.contacts.consenting import LONGEST_WORDING, WITHDRAWN
+from server.domains.contacts.form_fields import CONSENT, Written, read_fields
+from server.domains.contacts.intents import answer_in
 from server.domains.contacts.pipeline import Stage, first_of
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
-from server.domains.contacts.sheets import CONSENT
 
 IMPORT = "import"
 LONGEST_SOURCE = 100
 LONGEST_CITY = 200
-YES = frozenset(
-    {"yes", "y", "true", "1", "granted", "opted in", "subscribed", "כן", "מאשר", "מאשרת", "אישר", "אישרה"}
-)
-NO = frozenset(
-    {"no", "n", "false", "0", "withdrawn", "opted out", "unsubscribed", "לא", "לא מאשר", "לא מאשרת", "הוסר"}
-)
 NO_NAMES = "no_names"
 BAD_PHONE = "bad_phone"
 # Why a row was not taken.
@@ -112,7 +105,7 @@ def read_row(row_id: UUID, fields: Mapping[str, str], country: str) -> Told:
     # The same row of another file, or of this one once more, says nothing new.
     digest = hashlib.sha256(orjson.dumps(dict(fields), option=orjson.OPT_SORT_KEYS)).hexdigest()
     name = presentable_name(written.name)
-    consent = _answer(fields.get(CONSENT, ""))
+    consent = answer_in(fields.get(CONSENT, ""))
     return Told(row_id, written, name, phone, email, key=f"import:{digest}", fault=fault, consent=consent)
 
 
@@ -133,14 +126,6 @@ def plan(
     for row in rows:
         planner.take(row)
     return planner.plan
-
-
-def _answer(cell: str) -> str | None:
-    """Return what a cell says of marketing; None where it says neither yes nor no."""
-    told = " ".join(cell.casefold().split())
-    if told in YES:
-        return GRANTED
-    return WITHDRAWN if told in NO else consent_in(cell)
 
 
 class _Planner:

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Row
 
 from server.db import Session, text
+from server.domains.contacts.consenting import standing_of
 from server.domains.contacts.import_plan import IMPORT, Someone, Told
 
 Who: TypeAlias = tuple[str, str]
@@ -59,14 +60,6 @@ LEADS = """
 SELECT lead.id, lead.contact_id, lead.stage_id, stage.name AS stage FROM lead
 LEFT JOIN lead_stage AS stage ON stage.id = lead.stage_id
 WHERE lead.contact_id = ANY (cast(:ids AS uuid[])) ORDER BY lead.id LIMIT :limit FOR UPDATE OF lead
-"""
-# What stands of what they said; what a merge withdrew counts no more once it was undone.
-CONSENTS = """
-SELECT DISTINCT ON (consent.contact_id) consent.contact_id, consent.value
-FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
-WHERE consent.contact_id = ANY (cast(:ids AS uuid[])) AND consent.purpose = 'marketing'
-  AND merge.undone_at IS NULL
-ORDER BY consent.contact_id, consent.at DESC, consent.position DESC LIMIT :limit
 """
 # As of when the file came: who says otherwise since then is right.
 ADD_CONSENTS = """
@@ -156,9 +149,8 @@ async def find_people(session: Session, business_id: int, wanted: Iterable[Who])
     for lead in leads:
         one = people[lead.contact_id]
         one.lead_id, one.stage_id, one.stage = lead.id, lead.stage_id, lead.stage
-    said = await session.execute(text(CONSENTS), {"ids": list(people), "limit": limit})
-    for consent in said:
-        people[consent.contact_id].consent = consent.value
+    for contact_id, standing in (await standing_of(session, list(people))).items():
+        people[contact_id].consent = standing.value
     return {(row.kind, row.value): people[row.id] for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""Whole messages that say no, or yes again, to marketing. No I/O.
+"""Whole messages that say no, or yes again, to marketing, and what is answered where it is asked. No I/O.
 
 Only a message that says nothing else counts: "stop by at five" is a customer on their way.
 The English words are those that carriers honour (CTIA Messaging Principles, 5.1.3).
@@ -60,6 +60,15 @@ OPT_IN = frozenset(
         "צרפו אותי",
     }
 )
+# What a cell or a box says where it is asked; "on" is what a browser sends for a box that was ticked.
+YES = frozenset(
+    {"yes", "y", "true", "1", "on", "granted", "opted in", "subscribed", "i agree", "agreed"}
+    | {"כן", "מאשר", "מאשרת", "אישר", "אישרה", "אני מאשר", "אני מאשרת", "מסכים", "מסכימה"}
+)
+NO = frozenset(
+    {"no", "n", "false", "0", "off", "withdrawn", "opted out", "unsubscribed"}
+    | {"לא", "לא מאשר", "לא מאשרת", "לא מסכים", "לא מסכימה", "הוסר"}
+)
 NOT_WORDS = re.compile(r"[^\w\s]+|_")
 # Points under and over Hebrew letters; NFKD takes Latin accents apart as well.
 HEBREW = re.compile("[\u0590-\u05ff]")
@@ -82,6 +91,14 @@ def consent_in(told: str | None) -> str | None:
     if words in OPT_OUT:
         return WITHDRAWN
     return GRANTED if words in OPT_IN else None
+
+
+def answer_in(told: str) -> str | None:
+    """Return what was answered where marketing is asked for; None where it is neither a yes nor a no."""
+    words = " ".join(told.casefold().split())
+    if words in YES:
+        return GRANTED
+    return WITHDRAWN if words in NO else consent_in(told)
 
 
 def normalised(told: str) -> str:

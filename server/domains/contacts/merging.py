@@ -16,6 +16,7 @@ from sqlalchemy import Row
 from server.db import Session, text
 from server.domains import integrations
 from server.domains.contacts import queries
+from server.domains.contacts.consenting import GRANTED, WITHDRAWN, standing_of
 from server.domains.contacts.lead_merging import merge_leads
 from server.domains.contacts.models import Contact
 from server.domains.contacts.moving import OF_CONTACT, OF_CONVERSATION, move, row_of
@@ -75,13 +76,6 @@ SET name = coalesce(mine.name, other.name), email = coalesce(mine.email, other.e
     told_phone = coalesce(mine.told_phone, other.told_phone), city = coalesce(mine.city, other.city),
     username = coalesce(mine.username, other.username), revision = mine.revision + 1
 FROM contact AS other WHERE mine.id = :mine AND other.id = :other
-"""
-STANDING = """
-SELECT consent.contact_id,
-       (array_agg(consent.value ORDER BY consent.at DESC, consent.position DESC))[1] AS value
-FROM consent LEFT JOIN contact_merge AS merge ON merge.id = consent.merge_id
-WHERE consent.contact_id IN (:survivor_id, :loser_id) AND merge.undone_at IS NULL
-GROUP BY consent.contact_id ORDER BY consent.contact_id LIMIT 2
 """
 WITHDRAW = """
 INSERT INTO consent (business_id, contact_id, purpose, value, wording, source, merge_id)
@@ -220,7 +214,6 @@ async def _join(
 
 async def _merge_consent(session: Session, scope: dict[str, Any]) -> None:
     """Let the strictest win: where either said no to marketing, that is what stands."""
-    rows = (await session.execute(text(STANDING), scope)).all()
-    values = {row.value for row in rows}
-    if values == {"granted", "withdrawn"}:
+    standing = await standing_of(session, [scope["survivor_id"], scope["loser_id"]])
+    if {one.value for one in standing.values()} == {GRANTED, WITHDRAWN}:
         await session.execute(text(WITHDRAW), scope)

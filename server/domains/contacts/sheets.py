@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from server.domains.contacts.form_fields import LONGEST_FIELD, kind_of, plain
+from server.domains.contacts.form_fields import CONSENT, LONGEST_FIELD, asks_consent, kind_of
 from server.domains.contacts.reading import LeadRow
 from server.domains.contacts.rules import normalise_email
 from server.errors import BadInputError
@@ -34,25 +34,6 @@ PHONE_LIKE = re.compile(r"'?\+?[\d\s().-]{7,25}")
 LEAST_DIGITS = 7
 # A spreadsheet runs what begins so, the wide forms of East Asian keyboards included (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-# What only files have: their column says whether somebody agreed to be sent marketing.
-CONSENT = "consent"
-CONSENT_TITLES = frozenset(
-    {
-        "consent",
-        "marketing",
-        "marketingconsent",
-        "optin",
-        "optedin",
-        "subscribed",
-        "newsletter",
-        "הסכמה",
-        "הסכמהלדיוור",
-        "הסכמהלשיווק",
-        "אישורדיוור",
-        "מאשרדיוור",
-        "דיוור",
-    }
-)
 # In a mapping: the file names no columns, its first row is a lead like any other.
 FIRST_ROW, IS_DATA = "first_row", "data"
 COLUMNS = (
@@ -208,7 +189,7 @@ def _encodings(content: bytes) -> list[str]:
 
 
 def _field_of(title: str) -> str | None:
-    return CONSENT if plain(title) in CONSENT_TITLES else kind_of(title)
+    return CONSENT if asks_consent(title) else kind_of(title)
 
 
 def _looks_like(cell: str) -> str | None:

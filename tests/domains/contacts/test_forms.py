@@ -144,6 +144,67 @@ def test_fields_are_found_in_every_builders_shape(body):
     assert (written.name, written.phone) == ("Maya Levi", "0501")
 
 
+async def ledger(engine):
+    rows = await engine.look.fetch("SELECT value, wording, source FROM consent ORDER BY position")
+    return [tuple(row) for row in rows]
+
+
+async def fill_in(engine, form, site, clean_database, **fields):
+    await post(site, form, json={"phone": "+972501234567"} | fields)
+    await Queue(engine, clean_database).drain()
+
+
+@pytest.mark.parametrize(
+    ("field", "noted"),
+    [
+        ({"marketing_consent": True}, [("granted", "marketing_consent: True", "form")]),
+        ({"form_fields[newsletter]": "on"}, [("granted", "form_fields[newsletter]: on", "form")]),
+        ({"fields": [{"name": "אישור דיוור", "value": "כן"}]}, [("granted", "אישור דיוור: כן", "form")]),
+        ({"consent": "No"}, [("withdrawn", "consent: No", "form")]),
+        ({"optin": "yes", "sms-consent": "off"}, [("withdrawn", "sms-consent: off", "form")]),
+        ({"consent": "perhaps", "newsletter": "yes, but not by SMS", "optin": "\u202e" + "yes" * 3000}, []),
+        ({"consent": "", "terms": "yes"}, []),
+        ({}, []),
+    ],
+)
+async def test_a_forms_clear_yes_or_no_to_marketing_is_noted(
+    engine, form, site, clean_database, field, noted
+):
+    await fill_in(engine, form, site, clean_database, **field)
+
+    assert await ledger(engine) == noted
+    assert len(await leads(engine)) == 1
+
+
+async def test_a_form_that_is_posted_again_notes_its_consent_once(engine, form, site, clean_database):
+    for message in ("first", "first", "second"):
+        await fill_in(engine, form, site, clean_database, consent="yes", message=message)
+
+    assert [value for value, *_ in await ledger(engine)] == ["granted"]
+
+
+async def test_a_forms_own_no_can_be_taken_back_in_a_form(engine, form, site, clean_database):
+    for answer in ("no", "yes"):
+        await fill_in(engine, form, site, clean_database, consent=answer)
+
+    assert [value for value, *_ in await ledger(engine)] == ["withdrawn", "granted"]
+
+
+@pytest.mark.parametrize("stopped_at", [datetime(2026, 1, 1, tzinfo=UTC), None])
+async def test_a_forms_yes_never_overrules_a_customers_stop(engine, form, site, clean_database, stopped_at):
+    await fill_in(engine, form, site, clean_database, consent="yes")
+    contact_id = await engine.look.fetchval("SELECT id FROM contact")
+    async with engine.api.transaction(BUSINESS) as session:
+        said = {"value": contacts.WITHDRAWN, "wording": "STOP", "source": "message", "at": stopped_at}
+        await contacts.note_consent(session, contact_id, **said)
+    for answer in ("no", "yes"):
+        await fill_in(engine, form, site, clean_database, consent=answer)
+
+    async with engine.api.transaction(BUSINESS) as session:
+        assert not await contacts.may_market(session, contact_id)
+    assert [value for value, *_ in await ledger(engine)] == ["granted", "withdrawn"]
+
+
 def test_a_hostile_body_is_bounded():
     deep: dict[str, object] = {}
     for _ in range(500):
