@@ -10,7 +10,9 @@ from tests.architecture.sources import ROOT
 LESSON = re.compile(r"^\| (L\d+) \|", re.MULTILINE)
 ROW = re.compile(r"^\| L\d+ \|[^|]+\| ((?:`[^`]+` ?)+)\|$", re.MULTILINE)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
-MOST = 25
+MOST = 57
+# As the page says at its end: of capabilities to come, or held by no test.
+WITHOUT = {*range(27, 31), *range(38, 48), 53, 54, 55}
 
 
 def test_every_lesson_names_a_test_that_is_there():
@@ -20,8 +22,9 @@ def test_every_lesson_names_a_test_that_is_there():
     missing = [f"{file}::{name}" for file, name in named if name not in names_in(file)]
 
     assert missing == []
-    assert LESSON.findall(told) == [f"L{number}" for number in range(1, MOST + 1)]
-    assert len(ROW.findall(told)) == MOST
+    held = [f"L{number}" for number in range(1, MOST + 1) if number not in WITHOUT]
+    assert LESSON.findall(told) == held
+    assert len(ROW.findall(told)) == len(held)
 
 
 def names_in(file: str) -> set[str]:
