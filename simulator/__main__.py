@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
         "--bridge-webhook-url", type=_url, required=True, help="where the bridge posts messages"
     )
     parser.add_argument(
+        "--bridge-status-url", type=_url, metavar="URL", help="where the bridge reports its connection"
+    )
+    parser.add_argument(
         "--bridge-secret-env",
         required=True,
         metavar="NAME",
@@ -94,6 +97,7 @@ def _settings(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
         bridge_webhook_url=arguments.bridge_webhook_url,
         bridge_secret=secret,
         tenant=arguments.tenant,
+        bridge_status_url=arguments.bridge_status_url,
         parent_origins=tuple(arguments.parent_origin),
         echo=arguments.echo,
         receipts=arguments.receipts,

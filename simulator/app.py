@@ -35,6 +35,7 @@ def create_app(world: World) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        world.connection.announce()
         yield
         await world.close()
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulator.behaviours import ProviderName
+from simulator.bridge_connection import DISCONNECTED, WAITS_FOR_CODE
 from simulator.envelopes import DELIVERY_ACK, own_echo, receipt, sent_content
 from simulator.errors import BadInputError
 from simulator.exchange import Provider, Received, Reply, exchange
@@ -92,6 +93,8 @@ ROUTES = [
 def _accept_send(received: Received) -> Reply:
     body = received.body
     _check_send(body)
+    if not received.world.connection.is_up:
+        return Reply(503, _refusal(503), accepted=False)
     message_id, now = new_message_id(), datetime.now(UTC)
     phones = received.world.phones
     phones.show(
@@ -192,18 +195,21 @@ def _is_phone(address: str) -> bool:
 
 
 def _accept_status(received: Received) -> Reply:
+    connection = received.world.connection
     known = received.request.path_params["tenant"] == received.world.settings.tenant
+    is_up, waits = known and connection.is_up, known and connection.state == WAITS_FOR_CODE
+    state = "connecting" if connection.state == DISCONNECTED else connection.state
     return Reply(
         200,
         {
-            "connected": known,
-            "canSend": known,
-            "authPaired": known,
-            "hasQR": False,
+            "connected": is_up,
+            "canSend": is_up,
+            "authPaired": known and not waits,
+            "hasQR": waits,
             "hasSession": known,
             "hasSocket": known,
             "pushName": "Simulated business" if known else None,
             "reconnectAttempts": 0,
-            "sessionState": "connected" if known else "not_started",
+            "sessionState": state if known else "not_started",
         },
     )

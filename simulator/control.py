@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulator.behaviours import ProviderName, parse_order
+from simulator.bridge_connection import DISCONNECTED, REASONS, STATES
 from simulator.errors import BadInputError
 from simulator.jsontypes import read_object
 from simulator.world import world_of
@@ -65,7 +66,19 @@ async def forget_media(request: Request) -> Response:
     return JSONResponse({"forgotten": world_of(request).media.remove(media_id)})
 
 
+async def change_connection(request: Request) -> Response:
+    """Let the bridge lose WhatsApp, wait for its code to be scanned, or be connected again."""
+    body, connection = await read_object(request), world_of(request).connection
+    state, reason = body.get("state"), body.get("reason")
+    if state not in STATES:
+        raise BadInputError(f"state must be one of {', '.join(STATES)}.")
+    if reason is not None and (state != DISCONNECTED or reason not in REASONS):
+        raise BadInputError(f"reason is for {DISCONNECTED}: one of {', '.join(REASONS)}, or none.")
+    return JSONResponse({"webhook_status": await connection.change(str(state), reason)})
+
+
 ROUTES = [
+    Route("/sim/bridge/connection", change_connection, methods=["POST"]),
     Route("/sim/calls", list_calls),
     Route("/sim/behaviour", behave, methods=["POST"]),
     Route("/sim/reset", reset, methods=["POST"]),

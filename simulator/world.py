@@ -5,6 +5,7 @@ import asyncio
 from starlette.requests import Request
 
 from simulator.behaviours import BehaviourOrder, BehaviourQueue, ProviderName
+from simulator.bridge_connection import BridgeConnection
 from simulator.calls import CallLog
 from simulator.cloud_number import CloudNumber
 from simulator.media import MediaStore
@@ -30,6 +31,7 @@ class World:
             settings.bridge_webhook_url, settings.bridge_secret, retry_scale=settings.retry_scale
         )
         self.webhooks = WebhookPoster(webhook, self._client)
+        self.connection = BridgeConnection(settings, self._client)
         self.cloud = CloudNumber(self._client, retry_scale=settings.retry_scale)
         self.n8n = Workflows()
         self.echo = settings.echo
@@ -49,6 +51,7 @@ class World:
         """Start over: no calls, behaviours, chats or files, nothing in flight, nobody left waiting."""
         self.release_waiting()
         self.webhooks.forget_all()
+        self.connection.reset()
         self.cloud.reset()
         self.n8n.clear()
         self.calls.clear()
@@ -62,6 +65,7 @@ class World:
     async def close(self) -> None:
         """Cancel every delivery and close the connections."""
         await self.webhooks.close()
+        await self.connection.close()
         await self.cloud.close()
         await self._client.aclose()
 

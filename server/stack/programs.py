@@ -61,7 +61,8 @@ def simulator_program(where: Addresses, number: Mapping[str, str] | None = None)
     `number` is the simulated number at Meta, where the business has it: its secrets and its channel's id.
     """
     # Not PUBLIC_URL: behind a proxy that address may be unreachable from here.
-    webhooks = f"{url_of(where.host, where.ports[Role.API])}/webhook/whatsapp"
+    api = url_of(where.host, where.ports[Role.API])
+    webhooks = f"{api}/webhook/whatsapp"
     cloud = dict(number or {})
     if cloud:
         cloud["webhook_url"] = f"{webhooks}/cloud/{cloud.pop('channel_id')}"
@@ -70,6 +71,7 @@ def simulator_program(where: Addresses, number: Mapping[str, str] | None = None)
         argv=(
             *(sys.executable, "-m", "simulator", "--port", str(where.ports["simulator"])),
             *("--bridge-webhook-url", f"{webhooks}/incoming", "--bridge-secret-env", "SIM_BRIDGE_SECRET"),
+            *("--bridge-status-url", f"{api}/api/internal/whatsapp/status-webhook"),
             *("--tenant", f"business_{DEMO_BUSINESS_ID}", "--parent-origin", where.public_url),
             *("--parent-origin", f"http://localhost:{where.ports[Role.API]}"),
             *("--cloud-env", "SIM_CLOUD"),

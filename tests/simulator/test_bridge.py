@@ -1,10 +1,14 @@
 import base64
 
 import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from tests.simulator.outside import DANA, SECRET, Outside, Receiver, outside_world, until
+from tests.simulator.outside import DANA, SECRET, Outside, Receiver, listening, outside_world, serving, until
 
 HEADERS = {"X-Internal-Secret": SECRET}
+STATUS = "/bridge/whatsapp/business_6/status"
 
 
 async def test_a_sent_text_is_answered_shown_echoed_and_receipted(outside: Outside):
@@ -140,3 +144,35 @@ async def test_an_unreachable_webhook_leaves_the_send_answered(receiver: Receive
         assert written["webhook_status"] is None
         states = {bubble["state"] for bubble in await outside.shown()}
         assert states <= {"received", "retrying", "failed", "read"}
+
+
+async def test_the_bridge_reports_its_connection_and_sends_nothing_without_it():
+    reports, door = Receiver(), listening()
+    status_url = f"http://127.0.0.1:{door.getsockname()[1]}/status"
+    app = Starlette(routes=[Route("/status", reports.receive, methods=["POST"])])
+    listener = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
+    async with serving(listener, door), outside_world(Receiver(), bridge_status_url=status_url) as outside:
+        await until(lambda: len(reports.bodies) == 1)
+        for told in ({"state": "disconnected", "reason": "logged_out"}, {"state": "waiting_qr"}):
+            answer = await outside.client.post("/sim/bridge/connection", json=told)
+            assert answer.json() == {"webhook_status": 200}
+        refused, stands = await outside.send(), await outside.client.get(STATUS, headers=HEADERS)
+        await outside.client.post("/sim/bridge/connection", json={"state": "connected"})
+        sent = await outside.send()
+
+    reported = [(one["tenant_id"], one["status"], one["reason"]) for one in reports.bodies]
+    assert reported == [
+        ("business_6", "connected", None),
+        ("business_6", "disconnected", "logged_out"),
+        ("business_6", "waiting_qr", None),
+        ("business_6", "connected", None),
+    ]
+    assert set(reports.secrets) == {SECRET}
+    assert (refused.status_code, sent.status_code) == (503, 200)
+    assert (stands.json()["sessionState"], stands.json()["hasQR"]) == ("waiting_qr", True)
+
+
+async def test_a_connection_that_no_bridge_has_is_refused(outside: Outside):
+    for told in ({}, {"state": "gone"}, {"state": "connected", "reason": "logged_out"}):
+        answer = await outside.client.post("/sim/bridge/connection", json=told)
+        assert answer.status_code == 400
