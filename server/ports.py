@@ -258,9 +258,12 @@ class MessageChannel(Protocol):
     """A way to talk with customers; one contract suite runs against every implementation.
 
     `window` is how long after a customer's last message free text may be sent; None for always.
+    `lane_endings` are the kinds of names by which `split` names the lane of a chat, each with what follows
+    the name there; a phone stands in it without its plus.
     """
 
     window: timedelta | None
+    lane_endings: Mapping[IdentityKind, str]
 
     def split(self, payload: Json) -> Sequence[RawEvent]:
         """Cut a webhook's payload into its events; a bad one comes back with its reason."""

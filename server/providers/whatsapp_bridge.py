@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,6 +22,7 @@ from server.ports import (
     ChannelAccount,
     ChannelEvent,
     EventKind,
+    IdentityKind,
     IncomingFile,
     Json,
     ListedTemplate,
@@ -60,6 +62,9 @@ class WhatsappBridge:
     """The channel `whatsapp_bridge`; `http` is shared with other providers and closed by its owner."""
 
     window: timedelta | None = None
+    lane_endings: Mapping[IdentityKind, str] = MappingProxyType(
+        {IdentityKind.PHONE: "@s.whatsapp.net", IdentityKind.LID: "@lid"}
+    )
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from server.ports import (
     Accepted,
     ChannelAccount,
     ChannelEvent,
+    IdentityKind,
     IncomingFile,
     Json,
     ListedTemplate,
@@ -54,6 +56,9 @@ class WhatsappCloud:
     """
 
     window: timedelta | None = timedelta(hours=24)
+    lane_endings: Mapping[IdentityKind, str] = MappingProxyType(
+        {IdentityKind.BUSINESS_SCOPED_ID: "", IdentityKind.PHONE: ""}
+    )
 
     def __init__(self, http: httpx.AsyncClient, *, base_url: str, version: str) -> None:
         self._http = http

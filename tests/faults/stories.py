@@ -137,7 +137,7 @@ def _story(chance: random.Random, prefix: str, number: int, *, line: Line) -> St
     ids = (f"{prefix}{number}X{count}" for count in range(1000))
     acts: list[Act] = []
     taken_over_at = chance.choice((None, None, 1, 2))
-    chat = chance.choice([Name.PHONE, Name.PHONE_AND_HIDDEN, Name.HIDDEN_AND_PHONE])
+    is_hidden = chance.random() < 0.5
     for place in range(chance.randint(1, 4)):
         at = start + place * ACT
         if place == taken_over_at:
@@ -145,25 +145,30 @@ def _story(chance: random.Random, prefix: str, number: int, *, line: Line) -> St
             continue
         is_left_to_owner = taken_over_at is not None and place > taken_over_at
         burst = _burst(chance, ids, at, line=line)
-        told = burst if line is Line.META or chat is Name.PHONE else _named(chance, burst, chat)
+        told = _named(chance, burst) if line is Line.BRIDGE and is_hidden else burst
         acts.append(Act(list(told), is_answered=not is_left_to_owner))
     return Story(f"97254{prefix[-1:] or 0}{number:06}", line, acts)
 
 
-def _named(chance: random.Random, burst: Iterator[Told], chat: Name) -> Iterator[Told]:
-    """Tell each event of a chat that goes by one of two names and knows the other; of a change maybe one.
+def _named(chance: random.Random, burst: Iterator[Told]) -> Iterator[Told]:
+    """Tell each event under a phone or a hidden id: of a message both are known, of a change maybe one.
 
-    A deletion stays in its chat's lane: elsewhere, whether it comes before an answer is a matter of chance.
+    A deletion stays in the lane of its message: elsewhere, whether it comes before an answer is a matter of
+    chance.
     """
-    alone = Name.HIDDEN if chat is Name.HIDDEN_AND_PHONE else Name.PHONE
+    chats: dict[str | None, Name] = {}
     for told in burst:
+        both = chance.choice([Name.PHONE_AND_HIDDEN, Name.HIDDEN_AND_PHONE])
         match told.deed:
             case Deed.EDITS:
                 yield replace(told, name=chance.choice(list(Name)))
             case Deed.DELETES:
+                chat = chats[told.target]
+                alone = Name.HIDDEN if chat is Name.HIDDEN_AND_PHONE else Name.PHONE
                 yield replace(told, name=chance.choice([chat, alone]))
             case Deed.WRITES | Deed.REACTS | Deed.OWNER_TYPES | Deed.GROUP:
-                yield replace(told, name=chat)
+                chats[told.id] = both
+                yield replace(told, name=both)
 
 
 def _burst(chance: random.Random, ids: Iterator[str], at: datetime, *, line: Line) -> Iterator[Told]:

@@ -97,7 +97,7 @@ from server.domains.contacts.reading import (
     read_person,
 )
 from server.domains.contacts.rules import normalise_email, normalise_phone, share_a_name
-from server.domains.contacts.service import NamelessSenderError, are_one, recognise
+from server.domains.contacts.service import NamelessSenderError, are_one, leads_to, recognise
 from server.domains.contacts.sheets import COLUMNS as EXPORT_COLUMNS
 from server.domains.contacts.sheets import FIRST_ROW, IS_DATA, BadSheetError, rows_as_csv
 from server.domains.contacts.sheets import LARGEST_BYTES as LARGEST_FILE_BYTES
@@ -174,6 +174,7 @@ __all__ = [
     "forget_deliveries",
     "forget_imports",
     "keep_file",
+    "leads_to",
     "leave_lead",
     "list_forms",
     "list_imports",

@@ -37,6 +37,16 @@ FROM (SELECT 1 AS side, * FROM unnest(cast(:kinds AS text[]), cast(:values AS te
 JOIN contact_identity AS identity ON identity.business_id = :business_id
  AND identity.kind = told.kind AND identity.value = told.value
 """
+# Owners that nobody said to be two become one.
+LEADS_TO = """
+SELECT coalesce(bool_or(identity.contact_id = :contact_id) AND NOT bool_or(EXISTS (
+    SELECT FROM contact_distinct
+    WHERE one_id = least(identity.contact_id, cast(:contact_id AS uuid))
+      AND other_id = greatest(identity.contact_id, cast(:contact_id AS uuid)))), false) AS leads_to
+FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS told (kind, value)
+JOIN contact_identity AS identity ON identity.business_id = :business_id
+ AND identity.kind = told.kind AND identity.value = told.value
+"""
 INSERT_CONTACT = "INSERT INTO contact (business_id, name) VALUES (:business_id, :name) RETURNING id"
 DELETE_CONTACT = "DELETE FROM contact WHERE id = :id"
 ATTACH = """
@@ -102,6 +112,19 @@ async def are_one(
         "other_values": list(other.values()),
     }
     return bool(await session.scalar(text(ARE_ONE), names))
+
+
+async def leads_to(
+    session: Session, business_id: int, names: Mapping[IdentityKind, str], contact_id: UUID
+) -> bool:
+    """Tell whether one of these names is a contact's, and none is somebody's who is known not to be it."""
+    told = {
+        "business_id": business_id,
+        "kinds": [kind.value for kind in names],
+        "values": list(names.values()),
+        "contact_id": contact_id,
+    }
+    return bool(await session.scalar(text(LEADS_TO), told))
 
 
 async def lock_contacts(session: Session, contact_ids: Sequence[UUID]) -> list[Contact]:

@@ -48,6 +48,14 @@ async def are_one(session: Session, business_id: int, one: Sender, other: Sender
     )
 
 
+async def leads_to(session: Session, business_id: int, sender: Sender, contact_id: UUID) -> bool:
+    """Tell whether what this sender writes will be this contact's, once it is taken; nobody is held.
+
+    Where a person said that two of its names' owners are not one, nobody can say so before.
+    """
+    return await queries.leads_to(session, business_id, proving_names(sender.identities), contact_id)
+
+
 async def _by_proof(
     session: Session, business_id: int, names: dict[IdentityKind, str], name: str | None
 ) -> UUID:

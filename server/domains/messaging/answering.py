@@ -13,7 +13,7 @@ from typing import Any
 from server.db import Session
 from server.domains import assistant, contacts
 from server.domains.messaging import consents, inbox, own, queries, standing, suggesting
-from server.domains.messaging.changing import takes_back, was_taken_back
+from server.domains.messaging.changing import customer_of, takes_back, was_taken_back
 from server.domains.messaging.delivering import Parcel, Route, deliver, find_route
 from server.domains.messaging.intake import Question
 from server.domains.messaging.marking import Mark, read_mark, shown
@@ -22,6 +22,7 @@ from server.domains.messaging.rules import (
     CAME_LATE,
     OVERTAKEN,
     TAKEN_OVER,
+    Standing,
     Way,
     is_takeover,
     reply_key,
@@ -155,23 +156,52 @@ async def why_silent_now(
     """Lock the conversation and return why its message must not be answered now, if so."""
     await queries.lock_conversation(session, question.conversation_id)
     place = (lane.lane, lane.job_id) if lane else (None, None)
-    found = await standing.read_standing(session, question.message_id, lane=place[0], job_id=place[1])
+    endings = outside.channels[question.channel_kind].lane_endings
+    found = await standing.read_standing(
+        session, question.message_id, lane=place[0], job_id=place[1], lane_endings=endings
+    )
     silence = why_silent(found)
-    if silence is not None or lane is None or not found.is_followed:
+    if silence is not None or lane is None or not found.followed_in:
         return silence
+    return await _why_followed(session, outside, question, lane, found)
+
+
+async def _why_followed(
+    session: Session, outside: Outside, question: Question, place: Place, found: Standing
+) -> str | None:
+    """Return why something that waits makes answering a message wrong, if so."""
     before: list[ChannelEvent] = []
-    for waiting in await inbox.list_waiting(session, lane=lane.lane, job_id=lane.job_id):
+    for waiting in await inbox.list_waiting(
+        session,
+        found.followed_in,
+        lane=place.lane,
+        job_id=place.job_id,
+        position=question.position,
+    ):
         channel = outside.channels[waiting.channel_kind]
         event = channel.read(waiting.payload)
         silence = await _why_overtaken(session, question, waiting, event)
         # One that was deleted before it came gets no answer: it must not cost this one its own.
         if silence is not None and not (
-            any(takes_back(change, event) for change in before)
+            await _is_elses(session, waiting, event, place, found)
+            or any(takes_back(change, event) for change in before)
             or await was_taken_back(session, channel, waiting, event)
         ):
             return silence
         before.append(event)
     return None
+
+
+async def _is_elses(
+    session: Session, waiting: inbox.StoredEvent, event: ChannelEvent, place: Place, found: Standing
+) -> bool:
+    """Tell whether an event of another lane will be another contact's, though its lane has this one's name.
+
+    A person may have said that two who share a name are not one.
+    """
+    if f"{waiting.channel_id}:{waiting.lane}" == place.lane:
+        return False
+    return not await contacts.leads_to(session, waiting.business_id, customer_of(event), found.contact_id)
 
 
 async def _why_overtaken(

@@ -25,11 +25,12 @@ class StoredEvent:
     payload: Mapping[str, Any]
     state: str
     reason: str | None
+    lane: str
 
 
 EVENTS = """
 SELECT event.id, event.business_id, event.channel_id, channel.kind AS channel_kind, event.payload,
-       event.state, event.reason
+       event.state, event.reason, event.lane
 FROM inbox_event AS event JOIN channel ON channel.id = event.channel_id
 """
 READ = f"{EVENTS} WHERE event.id = :id ORDER BY event.id LIMIT 1"
@@ -43,15 +44,21 @@ UPDATE inbox_event SET state = :state, reason = :reason, processed_at = now(),
 WHERE id = :id
 """
 NOTE = "UPDATE inbox_event SET reason = :reason WHERE id = :id AND state = 'stored'"
-# What comes after this event in its chat: the order of a lane is the order of its jobs.
+# What comes after a message in its contact's chats. The order of a lane is the order of its jobs. Under
+# another name all comes after it that is not stored yet, whenever it arrived, for it will be stored after it:
+# one order for both, or each of two lines could be left to the other. A message that was given up does not
+# count as newer by being stored.
 WAITING = """
 SELECT event.id, event.business_id, event.channel_id, channel.kind AS channel_kind, event.payload,
-       event.state, event.reason
+       event.state, event.reason, event.lane
 FROM job
 JOIN inbox_event AS event ON event.id = (job.payload ->> 'event_id')::uuid
 JOIN channel ON channel.id = event.channel_id
-WHERE job.lane = :lane AND job.state IN ('ready', 'running') AND job.kind = 'webhook_process_job'
-  AND job.seq > (SELECT seq FROM job WHERE id = :job_id)
+WHERE job.lane = ANY (:lanes) AND job.state IN ('ready', 'running') AND job.kind = 'webhook_process_job'
+  AND CASE WHEN job.lane = :lane THEN job.seq > (SELECT seq FROM job WHERE id = :job_id)
+      ELSE event.state = 'stored' AND (event.message_id IS NULL OR EXISTS (
+          SELECT FROM message WHERE message.id = event.message_id AND message.details ? 'given_up'
+                                AND message.position > :position)) END
 ORDER BY job.seq LIMIT :limit
 """
 
@@ -76,9 +83,15 @@ async def read_event(session: Session, event_id: UUID) -> StoredEvent | None:
     return None if row is None else _event(row)
 
 
-async def list_waiting(session: Session, *, lane: str, job_id: str, limit: int = 100) -> list[StoredEvent]:
-    """Return the events of a lane whose jobs come after this job, the next one first."""
-    rows = await session.execute(text(WAITING), {"lane": lane, "job_id": job_id, "limit": limit})
+async def list_waiting(
+    session: Session, lanes: Sequence[str], *, lane: str, job_id: str, position: int, limit: int = 100
+) -> list[StoredEvent]:
+    """Return the events of these lanes that come after a message, the first to arrive first.
+
+    `lane` and `job_id` are where the message's own job stands, `position` where it is stored.
+    """
+    asked = {"lanes": list(lanes), "lane": lane, "job_id": job_id, "position": position, "limit": limit}
+    rows = await session.execute(text(WAITING), asked)
     return [_event(row) for row in rows]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from server.ports import ChannelEvent, DeliveryStatus, EventKind
 from server.queue import EffectState
@@ -180,7 +181,8 @@ def reply_key(message_id: object) -> str:
 class Standing:
     """How a conversation stands towards one of its messages, read under the conversation's lock.
 
-    `is_followed` when more of the same chat waits behind it.
+    `followed_in` are the lanes in which more waits: its own, if behind it, and those of the contact's
+    other names.
     """
 
     business_answers: bool
@@ -190,7 +192,8 @@ class Standing:
     is_person_later: bool
     is_withdrawn: bool
     is_late: bool
-    is_followed: bool
+    contact_id: UUID
+    followed_in: Sequence[str]
 
 
 def why_silent(standing: Standing) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from server.db import Session, text
 from server.domains.messaging.rules import EARLIER_SESSIONS, LATE, Standing
+from server.ports import IdentityKind
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,23 @@ SELECT business.ai_enabled AS business_answers, conversation.ai_enabled AS conve
                WHERE newer.conversation_id = conversation.id AND newer.position < mine.position
                  AND newer.author = 'customer'
                  AND newer.sent_at > mine.sent_at + cast(:late AS interval)) AS is_late,
-       EXISTS (SELECT FROM job
-               WHERE lane = :lane AND state IN ('ready', 'running')
-                 AND seq > (SELECT seq FROM job WHERE id = :job_id)) AS is_followed
+       conversation.contact_id,
+       ARRAY(SELECT chat.lane FROM (
+                 SELECT cast(:lane AS text) AS lane, (SELECT seq FROM job WHERE id = :job_id) AS seq
+                 UNION ALL
+                 SELECT conversation.channel_id || ':' || ltrim(name.value, '+') || form.ending, 0
+                 FROM contact_identity AS name
+                 JOIN unnest(cast(:kinds AS text[]), cast(:endings AS text[])) AS form (kind, ending)
+                   ON form.kind = name.kind
+                 WHERE name.contact_id = conversation.contact_id
+                   AND conversation.channel_id || ':' || ltrim(name.value, '+') || form.ending <> :lane
+             ) AS chat
+             -- Limited, so that each lane is looked up by itself.
+             CROSS JOIN LATERAL (
+                 SELECT FROM job
+                 WHERE job.lane = chat.lane AND job.state IN ('ready', 'running') AND job.seq > chat.seq
+                 ORDER BY job.seq LIMIT 1) AS waiting
+            ) AS followed_in
 FROM message AS mine
 JOIN conversation ON conversation.id = mine.conversation_id
 JOIN business ON business.id = conversation.business_id
@@ -100,10 +115,25 @@ FROM message AS mine WHERE mine.id = :message_id ORDER BY mine.id LIMIT 1
 
 
 async def read_standing(
-    session: Session, message_id: UUID, *, lane: str | None, job_id: str | None
+    session: Session,
+    message_id: UUID,
+    *,
+    lane: str | None,
+    job_id: str | None,
+    lane_endings: Mapping[IdentityKind, str],
 ) -> Standing:
-    """Return how a conversation stands towards one of its messages, whose job has this place in its lane."""
-    asked = {"message_id": message_id, "late": LATE, "lane": lane, "job_id": job_id}
+    """Return how a conversation stands towards one of its messages, whose job has this place in its lane.
+
+    `lane_endings` are its channel's: they tell the lanes of its contact's other names.
+    """
+    asked = {
+        "message_id": message_id,
+        "late": LATE,
+        "lane": lane,
+        "job_id": job_id,
+        "kinds": [kind.value for kind in lane_endings],
+        "endings": list(lane_endings.values()),
+    }
     row = (await session.execute(text(STANDING), asked)).one()
     return Standing(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
 
