@@ -17,7 +17,7 @@ from server.db.tenancy import credential_digest
 from server.domains.contacts.asking import note_answers
 from server.domains.contacts.form_fields import Written, consent_fields, flatten, read_fields
 from server.domains.contacts.leads import SYSTEM, move_lead, record, save_details, touch_lead
-from server.domains.contacts.queries import insert_contact
+from server.domains.contacts.queries import attach_names, insert_contact
 from server.domains.contacts.rules import normalise_email, normalise_phone, presentable_name
 from server.domains.contacts.service import recognise
 from server.errors import BadInputError, ProsaasError
@@ -64,8 +64,13 @@ DELETE FROM lead_delivery WHERE id IN (
 RETURNING id
 """
 BY_EMAIL = """
-SELECT id FROM contact WHERE business_id = :business_id AND email = :email
-ORDER BY created_at, id LIMIT 1 FOR KEY SHARE
+SELECT id FROM contact
+WHERE id = coalesce(
+    (SELECT contact_id FROM contact_identity
+     WHERE business_id = :business_id AND kind = 'email' AND value = :email ORDER BY id LIMIT 1),
+    (SELECT id FROM contact WHERE business_id = :business_id AND email = :email
+     ORDER BY created_at, id LIMIT 1))
+ORDER BY id LIMIT 1 FOR KEY SHARE
 """
 MISSING = """
 SELECT email IS NULL AS email, told_phone IS NULL AS phone, city IS NULL AS city FROM contact
@@ -153,8 +158,12 @@ async def take_form(run: Run, delivery_id: UUID) -> None:
         written = read_fields(row.body)
         contact_id = await find_person(session, row.business_id, written, row.country)
         if contact_id is not None:
+            email = normalise_email(written.email)
             key = f"form:{row.id}"
             await keep_lead(session, contact_id, written, kind=FORM, title=row.form, key=key)
+            # Last: whoever takes a name holds its contact by then. Another contact's stays theirs.
+            if email is not None:
+                await attach_names(session, row.business_id, contact_id, {IdentityKind.EMAIL: email})
             asked = consent_fields(row.body)
             await note_answers(session, contact_id, asked, source=FORM, key=key, at=row.received_at)
         state, reason = ("done", None) if contact_id else ("unreadable", NOBODY)
@@ -175,11 +184,12 @@ async def find_person(session: Session, business_id: int, written: Written, coun
     """Return whose phone or address this is, made now if nobody's; None where it names nobody."""
     phone, email = normalise_phone(written.phone, country), normalise_email(written.email)
     name = presentable_name(written.name)
+    if email is not None:
+        await session.execute(text(LOCK), {"what": f"{business_id} {email}"})
     if phone is not None:
         return await recognise(session, business_id, Sender(phone, {IdentityKind.PHONE: phone}, name))
     if email is None:
         return None if name is None else await insert_contact(session, business_id, name)
-    await session.execute(text(LOCK), {"what": f"{business_id} {email}"})
     found: UUID | None = await session.scalar(text(BY_EMAIL), {"business_id": business_id, "email": email})
     return found or await insert_contact(session, business_id, name)
 

@@ -47,8 +47,13 @@ WITH owner AS MATERIALIZED (
     SELECT 'email', told.value, theirs.id, theirs.revision
     FROM unnest(cast(:emails AS text[])) AS told (value)
     CROSS JOIN LATERAL (
-        SELECT id, revision FROM contact WHERE business_id = :business_id AND email = told.value
-        ORDER BY created_at, id LIMIT 1) AS theirs),
+        SELECT id, revision FROM contact
+        WHERE id = coalesce(
+            (SELECT contact_id FROM contact_identity
+             WHERE business_id = :business_id AND kind = 'email' AND value = told.value ORDER BY id LIMIT 1),
+            (SELECT id FROM contact WHERE business_id = :business_id AND email = told.value
+             ORDER BY created_at, id LIMIT 1))
+        ORDER BY id LIMIT 1) AS theirs),
 held AS MATERIALIZED (
     SELECT id, revision, name, email, city FROM contact
     WHERE id = ANY (SELECT id FROM owner) ORDER BY id FOR NO KEY UPDATE)
@@ -80,6 +85,13 @@ SELECT :business_id, told.id, 'phone', told.phone
 FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS told (id uuid, phone text)
 WHERE told.phone IS NOT NULL ORDER BY told.phone
 ON CONFLICT (business_id, kind, value) DO NOTHING RETURNING id
+"""
+ADD_ADDRESSES = """
+INSERT INTO contact_identity (business_id, contact_id, kind, value)
+SELECT :business_id, told.id, 'email', told.email
+FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS told (id uuid, email text)
+WHERE told.email IS NOT NULL ORDER BY told.email
+ON CONFLICT (business_id, kind, value) DO NOTHING
 """
 FILL_CONTACTS = """
 UPDATE contact SET name = told.name, email = told.email, city = told.city
@@ -163,6 +175,7 @@ async def write_people(session: Session, business_id: int, people: Sequence[Some
     named = await session.execute(text(ADD_PHONES), about | {"rows": contacts})
     if len(named.all()) < sum(one.phone is not None for one in new):
         raise RacedError
+    await session.execute(text(ADD_ADDRESSES), about | {"rows": contacts})
     filled = [one for one in people if one.is_filled and not one.is_new]
     if filled:
         await session.execute(text(FILL_CONTACTS), {"rows": _rows(filled, "id", "name", "email", "city")})

@@ -60,7 +60,8 @@ ON CONFLICT (business_id, kind, value) DO NOTHING RETURNING id
 BY_USERNAME = """
 SELECT identity.contact_id AS id, EXISTS (
     SELECT FROM contact_identity AS other
-    WHERE other.contact_id = identity.contact_id AND other.kind <> 'username') AS has_proof
+    WHERE other.contact_id = identity.contact_id
+      AND other.kind NOT IN ('username', 'email')) AS has_proof
 FROM contact_identity AS identity
 WHERE identity.business_id = :business_id AND identity.kind = 'username' AND identity.value = :username
 ORDER BY identity.id LIMIT 1

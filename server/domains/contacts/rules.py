@@ -26,13 +26,9 @@ NO_NAMES = frozenset(
 )
 AROUND_NAMES = " .,;:!?*_~'\"-()[]<>"
 A_NUMBER = re.compile(r"[\d\s+().-]{7,}")
-# What names a person for good. A username can be given up and taken by someone else: it is no proof.
-PROOF = (
-    IdentityKind.PHONE,
-    IdentityKind.LID,
-    IdentityKind.BUSINESS_SCOPED_ID,
-    IdentityKind.EMAIL,
-)
+# What names a person for good. A username can be given up and taken by someone else, and an address is typed
+# by whoever fills in a form: it finds its contact again, and proves nothing.
+PROOF = (IdentityKind.PHONE, IdentityKind.LID, IdentityKind.BUSINESS_SCOPED_ID)
 
 
 def normalise_phone(written: str, country: str | None = None) -> str | None:

@@ -31,6 +31,8 @@ async def recognise(session: Session, business_id: int, sender: Sender) -> UUID:
     proof = proving_names(sender.identities)
     name = presentable_name(sender.name)
     username = names.get(IdentityKind.USERNAME)
+    if not proof and username is None:
+        raise NamelessSenderError("the sender has an address alone, which proves nothing")
     if not proof:
         return await _by_username(session, business_id, username or "", name)
     contact_id = await _by_proof(session, business_id, proof, name)

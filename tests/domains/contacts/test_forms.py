@@ -52,7 +52,8 @@ async def leads(engine):
     rows = await engine.look.fetch(
         "SELECT contact.name, contact.email, contact_identity.value, lead.source FROM lead"
         " JOIN contact ON contact.id = lead.contact_id"
-        " LEFT JOIN contact_identity ON contact_identity.contact_id = contact.id ORDER BY contact.created_at"
+        " LEFT JOIN contact_identity ON contact_identity.contact_id = contact.id AND kind = 'phone'"
+        " ORDER BY contact.created_at"
     )
     return [tuple(row) for row in rows]
 
@@ -84,6 +85,29 @@ async def test_a_form_joins_whom_it_names_by_phone_or_address(engine, form, site
         ("Maya", "maya@example.com", None, "form"),
         (None, None, "+972501234567", "ads"),
     ]
+
+
+async def test_a_second_address_finds_the_contact_that_a_form_gave_it_to(engine, form, site, clean_database):
+    for body in (
+        {"phone": "0501234567", "email": "maya@example.com"},
+        {"phone": "0501234567", "email": "Maya@Work.example"},
+        {"email": "maya@work.example", "message": "again"},
+        {"phone": "0507654321", "email": "maya@example.com"},
+    ):
+        await post(site, form, json=body)
+        await Queue(engine, clean_database).drain()
+
+    rows = await engine.look.fetch(
+        "SELECT contact_id, value FROM contact_identity ORDER BY created_at, kind DESC"
+    )
+    assert [row["value"] for row in rows] == [
+        "+972501234567",
+        "maya@example.com",
+        "maya@work.example",
+        "+972507654321",
+    ]
+    assert len({row["contact_id"] for row in rows[:3]}) == 1
+    assert await engine.look.fetchval("SELECT count(*) FROM contact") == 2
 
 
 async def test_a_delivery_that_has_a_name_is_taken_once_whatever_it_says(engine, form, site):
