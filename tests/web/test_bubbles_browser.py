@@ -22,8 +22,16 @@ HOSTILE = "<img src=x onerror=alert(1)> \u202egnp.exe *<b>bold</b>*"
 LONG = "https://example.test/" + "a" * 300
 
 
+# A picture that is far above what is looked at is fetched only once somebody scrolls there.
+HAS_COME = """() => {
+    const picture = document.querySelector(".picture img");
+    picture?.scrollIntoView();
+    return picture?.naturalWidth === 320;
+}"""
+
+
 async def has_come(window: Window) -> bool:
-    return bool(await window.page.evaluate("document.querySelector('.picture img')?.naturalWidth === 320"))
+    return bool(await window.page.evaluate(HAS_COME))
 
 
 class Album:
