@@ -12,6 +12,11 @@ from server.domains.contacts.consenting import GRANTED, WITHDRAWN, note_consent,
 from server.domains.contacts.intents import answer_in
 
 
+def says_no(asked: Mapping[str, str]) -> bool:
+    """Tell whether one of the answers where a form asked for consent is a no."""
+    return any(answer_in(told) == WITHDRAWN for told in asked.values())
+
+
 async def note_answers(
     session: Session, contact_id: UUID, asked: Mapping[str, str], *, source: str, key: str, at: datetime
 ) -> None:
@@ -22,7 +27,7 @@ async def note_answers(
     came, so that what was said since then is right.
     """
     answers = {name: answer_in(told) for name, told in asked.items()}
-    value = WITHDRAWN if WITHDRAWN in answers.values() else GRANTED
+    value = WITHDRAWN if says_no(asked) else GRANTED
     wording = "; ".join(f"{name}: {asked[name]}" for name, answer in answers.items() if answer == value)
     contact_id = await queries.live_contact(session, contact_id)
     standing = (await standing_of(session, [contact_id])).get(contact_id)

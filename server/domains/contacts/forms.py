@@ -14,7 +14,7 @@ import orjson
 
 from server.db import Database, Session, text
 from server.db.tenancy import credential_digest
-from server.domains.contacts.asking import note_answers
+from server.domains.contacts.asking import note_answers, says_no
 from server.domains.contacts.form_fields import Written, consent_fields, flatten, read_fields
 from server.domains.contacts.leads import SYSTEM, move_lead, record, save_details, touch_lead
 from server.domains.contacts.queries import attach_names, insert_contact
@@ -127,6 +127,7 @@ async def receive_form(
 ) -> UUID:
     """Store what a form posted, with its job; the same delivery, or the same words within a day, once.
 
+    Words that say no to marketing are taken each time: whoever said yes in between means it again.
     Raises BadInputError `no_fields` for a body that says nothing, and StoreUnavailableError.
     """
     form_id, business_id = form
@@ -139,7 +140,7 @@ async def receive_form(
     async with database.transaction(business_id) as session:
         await session.execute(text(LOCK), {"what": f"{form_id} {about['key']}"})
         known: UUID | None = await session.scalar(text(KNOWN), about)
-        if known is not None:
+        if known is not None and (delivery or not says_no(consent_fields(fields))):
             return known
         made = await session.execute(
             text(STORE), about | {"business_id": business_id, "body": encoded.decode()}

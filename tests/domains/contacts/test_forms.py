@@ -214,6 +214,15 @@ async def test_a_forms_own_no_can_be_taken_back_in_a_form(engine, form, site, cl
     assert [value for value, *_ in await ledger(engine)] == ["withdrawn", "granted"]
 
 
+async def test_a_no_counts_again_in_the_same_words_once_a_yes_came_between(
+    engine, form, site, clean_database
+):
+    for answer in ("no", "yes", "no"):
+        await fill_in(engine, form, site, clean_database, consent=answer)
+
+    assert [value for value, *_ in await ledger(engine)] == ["withdrawn", "granted", "withdrawn"]
+
+
 @pytest.mark.parametrize("stopped_at", [datetime(2026, 1, 1, tzinfo=UTC), None])
 async def test_a_forms_yes_never_overrules_a_customers_stop(engine, form, site, clean_database, stopped_at):
     await fill_in(engine, form, site, clean_database, consent="yes")
