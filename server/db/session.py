@@ -177,7 +177,7 @@ class Database:
         try:
             async with session:
                 await _begin(session, tenancy.begin_statement(business_ids, credentials, user_id))
-                async with _ended(session.driver, last):
+                async with _committed(session.driver, last):
                     yield session
                     if session.new or session.dirty or session.deleted:
                         await session.flush()
@@ -205,7 +205,7 @@ class Database:
         begin = tenancy.begin_statement(business_ids, credentials)
         async with self.driver() as connection:
             await connection.execute(begin)
-            async with _ended(connection):
+            async with _committed(connection):
                 yield connection
 
     async def ping(self) -> None:
@@ -285,7 +285,7 @@ async def _carrier_of(session: Session) -> asyncpg.Connection:
 
 
 @asynccontextmanager
-async def _ended(connection: asyncpg.Connection, last: str = "") -> AsyncIterator[None]:
+async def _committed(connection: asyncpg.Connection, last: str = "") -> AsyncIterator[None]:
     """Commit what the block does in the transaction of a connection, or take it back."""
     try:
         yield
